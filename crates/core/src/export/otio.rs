@@ -1,0 +1,104 @@
+//! OpenTimelineIO JSON, written without its library: `Timeline.1`, `Stack.1`, `Track.1`, `Clip.2`,
+//! `Gap.1`, `ExternalReference.1`, `TimeRange.1`, `RationalTime.1`.
+//!
+//! Source ranges live in the same timecode space as the media's available range: from 0 for pictures,
+//! from the `bext` time for stems. Media addresses are relative to the file's own folder.
+
+use serde_json::{Value, json};
+
+use super::Export;
+use crate::time::{FrameRate, Frames};
+use crate::timeline::{Clip, Role, Stem, Timeline};
+
+pub(super) fn write(timeline: &Timeline) -> Export {
+    let rate = timeline.start.rate();
+    let mut tracks = vec![track("V1", "Video", timeline.clips.iter().map(|clip| picture(clip, rate)).collect())];
+    for role in roles(timeline) {
+        let items = timeline.clips.iter().map(|clip| stem_or_gap(clip, role, rate)).collect();
+        tracks.push(track(&role_name(role), "Audio", items));
+    }
+    let document = json!({
+        "OTIO_SCHEMA": "Timeline.1",
+        "metadata": { "seedpost": { "version": env!("CARGO_PKG_VERSION") } },
+        "name": timeline.title,
+        "global_start_time": time(timeline.start.frames(), rate),
+        "tracks": { "OTIO_SCHEMA": "Stack.1", "metadata": {}, "name": "tracks", "source_range": null, "effects": [], "markers": [], "enabled": true, "children": tracks },
+    });
+    let text = serde_json::to_string_pretty(&document).expect("a JSON value has a text");
+    Export { text: text + "\n", losses: Vec::new() }
+}
+
+/// Mix and guide share the first sound track; each reference has its own.
+fn roles(timeline: &Timeline) -> Vec<Role> {
+    let mut roles: Vec<Role> = timeline.clips.iter().flat_map(|clip| clip.stems.iter().map(|stem| stem.role)).map(track_role).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    roles
+}
+
+fn track_role(role: Role) -> Role {
+    if role == Role::Guide { Role::Mix } else { role }
+}
+
+fn role_name(role: Role) -> String {
+    match role {
+        Role::Mix | Role::Guide => "A1 clip sound".to_owned(),
+        Role::Reference(number) => format!("A{} reference {number}", number + 1),
+    }
+}
+
+fn picture(clip: &Clip, rate: FrameRate) -> Value {
+    let range = range(Frames(0), clip.frames, rate);
+    let metadata = json!({ "seedpost": {
+        "shot": clip.take.shot.as_str(), "take": clip.take.number, "lane": clip.lane.as_str(), "reel": clip.reel, "prompt": clip.prompt,
+    } });
+    item(&clip.take.to_string(), &clip.picture, range, metadata)
+}
+
+fn stem_or_gap(clip: &Clip, role: Role, rate: FrameRate) -> Value {
+    let Some(stem) = clip.stems.iter().find(|stem| track_role(stem.role) == role) else {
+        return json!({
+            "OTIO_SCHEMA": "Gap.1", "metadata": {}, "name": "", "effects": [], "markers": [], "enabled": true,
+            "source_range": range(Frames(0), clip.frames, rate),
+        });
+    };
+    sound(clip, stem, rate)
+}
+
+fn sound(clip: &Clip, stem: &Stem, rate: FrameRate) -> Value {
+    let metadata = json!({ "seedpost": {
+        "shot": clip.take.shot.as_str(), "take": clip.take.number, "role": stem.role.to_string(), "channels": stem.channels, "time_reference": stem.time_reference.0,
+    } });
+    let name = format!("{}_{}", clip.take, stem.role);
+    item(&name, &stem.file, range(clip.record_start, clip.frames, rate), metadata)
+}
+
+fn item(name: &str, file: &str, range: Value, metadata: Value) -> Value {
+    json!({
+        "OTIO_SCHEMA": "Clip.2", "metadata": metadata, "name": name, "source_range": range.clone(), "effects": [], "markers": [], "enabled": true,
+        "media_references": { "DEFAULT_MEDIA": {
+            "OTIO_SCHEMA": "ExternalReference.1", "metadata": {}, "name": "", "available_range": range, "available_image_bounds": null,
+            "target_url": format!("../{file}"),
+        } },
+        "active_media_reference_key": "DEFAULT_MEDIA",
+    })
+}
+
+fn track(name: &str, kind: &str, children: Vec<Value>) -> Value {
+    json!({
+        "OTIO_SCHEMA": "Track.1", "metadata": {}, "name": name, "source_range": null, "effects": [], "markers": [], "enabled": true,
+        "kind": kind, "children": children,
+    })
+}
+
+fn range(start: Frames, length: Frames, rate: FrameRate) -> Value {
+    json!({ "OTIO_SCHEMA": "TimeRange.1", "start_time": time(start, rate), "duration": time(length, rate) })
+}
+
+/// The format writes rate and value as floats; both are exact for every rate and length here.
+fn time(frames: Frames, rate: FrameRate) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "a day at 60 frames a second is far below 2^53")]
+    let value = frames.0 as f64;
+    let rate = f64::from(rate.num()) / f64::from(rate.den());
+    json!({ "OTIO_SCHEMA": "RationalTime.1", "rate": rate, "value": value })
+}

@@ -1,0 +1,371 @@
+//! The life of one take: events, the state they add up to, and the next step.
+//!
+//! [`Take::apply`] holds every legal transition; live work and replay both go through it. State is
+//! never stored. Resuming is not special: read the events, fold them, do [`next_step`], append.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cost::Usd;
+use crate::shot::ProviderName;
+use crate::spec::Promise;
+
+/// A line of the ledger. Times and order are the ledger's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// The take is wanted; nothing was sent.
+    Planned(Plan),
+    /// The next thing that happens is the request that costs money.
+    SubmitIntended {
+        /// The exact body that is sent.
+        body: serde_json::Value,
+        /// What is set aside for it.
+        reserved: Usd,
+    },
+    /// The request provably did not arrive, or was turned away for now; nothing is owed.
+    SubmitDeferred {
+        /// Why, in words.
+        reason: String,
+        /// How long to wait, in milliseconds.
+        wait_ms: u64,
+    },
+    /// The provider took the request.
+    Submitted(JobRef),
+    /// The provider refused the request; nothing is owed.
+    SubmitRefused(Failure),
+    /// Nobody knows whether the provider took the request.
+    SubmitUnknown {
+        /// What happened, in words.
+        reason: String,
+    },
+    /// The clip is ready at the provider.
+    Rendered {
+        /// Where it can be fetched, for a while.
+        url: String,
+        /// What was charged, where the provider says so.
+        charged: Option<Usd>,
+    },
+    /// The provider took the request, but made no clip.
+    RenderFailed(Failure),
+    /// The clip is on disk under its final name.
+    Downloaded(Delivery),
+    /// A person, or the provider's own list, settled an unknown submit.
+    Resolved(Resolution),
+}
+
+/// What is asked for, fixed before anything is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Which door.
+    pub provider: ProviderName,
+    /// The provider's own name for the model.
+    pub endpoint: String,
+    /// The most it should cost.
+    pub estimate: Usd,
+    /// SHA-256 over everything that shapes the request, in hex.
+    pub fingerprint: String,
+    /// What the delivered clip must be.
+    pub promise: Promise,
+}
+
+/// A job at the provider. The addresses are those of its own reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRef {
+    /// The provider's name for the job.
+    pub request_id: String,
+    /// Where its status is read.
+    pub status_url: Option<String>,
+    /// Where its result is read.
+    pub response_url: Option<String>,
+    /// Where it is cancelled.
+    pub cancel_url: Option<String>,
+}
+
+/// What a person can do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Mend the shot: the provider names what is wrong.
+    FixShot,
+    /// A filter refused the prompt, a reference or the result.
+    Moderated,
+    /// Mend the account: key, credit, permission.
+    Account,
+    /// The provider failed; the same request may work.
+    TryAgain,
+}
+
+/// Why there is no clip.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What can be done about it.
+    #[serde(rename = "failure")]
+    pub kind: FailureKind,
+    /// The provider's words.
+    pub message: String,
+    /// Whether money may be owed for it all the same.
+    pub owed: bool,
+}
+
+/// A clip on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// How an unknown submit came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Resolution {
+    /// The provider has it under this name.
+    Charged(JobRef),
+    /// The provider never took it.
+    NotCharged,
+}
+
+/// Where a take stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// Nothing was sent, or nothing arrived; may be sent once this time has come (Unix ms).
+    Ready {
+        /// The earliest time.
+        not_before: u64,
+    },
+    /// A request may have been taken. Counts as spent; never sent again by the program.
+    ChargeUnknown {
+        /// What is known, in words.
+        reason: String,
+    },
+    /// The provider works on it since this time (Unix ms).
+    Running {
+        /// The job.
+        job: JobRef,
+        /// Since when.
+        since: u64,
+    },
+    /// The clip waits at the provider.
+    Rendered {
+        /// The job.
+        job: JobRef,
+        /// Where the clip was last seen.
+        url: String,
+    },
+    /// The clip is on disk.
+    Done(Delivery),
+    /// There is no clip.
+    Failed(Failure),
+}
+
+impl Phase {
+    /// The word for it, in tables and JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Phase::Ready { .. } => "planned",
+            Phase::ChargeUnknown { .. } => "unknown",
+            Phase::Running { .. } => "rendering",
+            Phase::Rendered { .. } => "rendered",
+            Phase::Done(_) => "done",
+            Phase::Failed(_) => "failed",
+        }
+    }
+}
+
+/// What a take's events add up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Take {
+    /// What was asked for.
+    pub plan: Plan,
+    /// Where it stands.
+    pub phase: Phase,
+    /// What is charged, set aside, or perhaps owed for it.
+    pub committed: Usd,
+    /// How many events there are: the next one's number.
+    pub length: u64,
+}
+
+/// Says that an event cannot follow what stands in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {event:?} cannot follow phase {phase:?}")]
+pub struct IllegalTransition {
+    /// The phase, or `nothing`.
+    pub phase: &'static str,
+    /// The event that does not fit.
+    pub event: String,
+}
+
+impl Take {
+    /// Adds up events with their times (Unix ms). `None` when there are none.
+    ///
+    /// # Errors
+    /// Names the first event that cannot follow those before it.
+    pub fn fold(events: impl IntoIterator<Item = (u64, Event)>) -> Result<Option<Take>, IllegalTransition> {
+        events.into_iter().try_fold(None, |take, (at, event)| Take::apply(take, event, at).map(Some))
+    }
+
+    /// The one table of transitions: what an event makes of a take.
+    ///
+    /// # Errors
+    /// Names the event when it cannot follow.
+    pub fn apply(take: Option<Take>, event: Event, at: u64) -> Result<Take, IllegalTransition> {
+        let refused = IllegalTransition {
+            phase: take.as_ref().map_or("nothing", |take| take.phase.as_str()),
+            event: format!("{event:?}").chars().take_while(char::is_ascii_alphanumeric).collect(),
+        };
+        let Some(take) = take else {
+            return match event {
+                Event::Planned(plan) => Ok(Take { plan, phase: Phase::Ready { not_before: 0 }, committed: Usd::ZERO, length: 1 }),
+                _ => Err(refused),
+            };
+        };
+        let (phase, committed) = match (take.phase, event) {
+            (Phase::Ready { .. } | Phase::Failed(_), Event::Planned(plan)) if take.committed == Usd::ZERO => {
+                let phase = Phase::Ready { not_before: 0 };
+                return Ok(Take { plan, phase, committed: Usd::ZERO, length: take.length + 1 });
+            }
+            (Phase::Ready { .. }, Event::SubmitIntended { reserved, .. }) => {
+                let reason = "the program ended before the provider's answer was recorded".to_owned();
+                (Phase::ChargeUnknown { reason }, reserved)
+            }
+            (Phase::ChargeUnknown { .. }, Event::SubmitDeferred { wait_ms, .. }) => (Phase::Ready { not_before: at.saturating_add(wait_ms) }, Usd::ZERO),
+            (Phase::ChargeUnknown { .. }, Event::Submitted(job) | Event::Resolved(Resolution::Charged(job))) => {
+                (Phase::Running { job, since: at }, take.committed)
+            }
+            (Phase::ChargeUnknown { .. }, Event::SubmitRefused(failure)) => (Phase::Failed(failure), Usd::ZERO),
+            (Phase::ChargeUnknown { .. }, Event::SubmitUnknown { reason }) => (Phase::ChargeUnknown { reason }, take.committed),
+            (Phase::ChargeUnknown { .. }, Event::Resolved(Resolution::NotCharged)) => (Phase::Ready { not_before: 0 }, Usd::ZERO),
+            (Phase::Running { job, .. } | Phase::Rendered { job, .. }, Event::Rendered { url, charged }) => {
+                (Phase::Rendered { job, url }, charged.unwrap_or(take.committed))
+            }
+            (Phase::Running { .. }, Event::RenderFailed(failure)) => {
+                let committed = if failure.owed { take.committed } else { Usd::ZERO };
+                (Phase::Failed(failure), committed)
+            }
+            (Phase::Rendered { .. }, Event::Downloaded(delivery)) => (Phase::Done(delivery), take.committed),
+            _ => return Err(refused),
+        };
+        Ok(Take { plan: take.plan, phase, committed, length: take.length + 1 })
+    }
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Send the request that costs money, after so many milliseconds.
+    Submit {
+        /// How long to wait first.
+        wait_ms: u64,
+    },
+    /// Ask the provider, after so many milliseconds.
+    Poll {
+        /// The job.
+        job: JobRef,
+        /// How long to wait first.
+        wait_ms: u64,
+    },
+    /// Fetch the clip.
+    Download {
+        /// The job, to ask again for an address that has expired.
+        job: JobRef,
+        /// Where the clip was last seen.
+        url: String,
+    },
+    /// Nothing that the program may do.
+    Rest,
+}
+
+/// How often a job is asked after, in milliseconds: soon at first, then ever more seldom.
+#[derive(Debug, Clone, Copy)]
+pub struct PollPace {
+    /// The shortest wait.
+    pub least_ms: u64,
+    /// The longest wait.
+    pub most_ms: u64,
+}
+
+/// The next step of a take at a time (Unix ms).
+#[must_use]
+pub fn next_step(take: &Take, now: u64, pace: PollPace) -> Step {
+    match &take.phase {
+        Phase::Ready { not_before } => Step::Submit { wait_ms: not_before.saturating_sub(now) },
+        Phase::Running { job, since } => {
+            let wait_ms = (now.saturating_sub(*since) / 8).clamp(pace.least_ms, pace.most_ms.max(pace.least_ms));
+            Step::Poll { job: job.clone(), wait_ms }
+        }
+        Phase::Rendered { job, url } => Step::Download { job: job.clone(), url: url.clone() },
+        Phase::ChargeUnknown { .. } | Phase::Done(_) | Phase::Failed(_) => Step::Rest,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn plan() -> Plan {
+        let promise = Promise::seedance(None, None, true);
+        Plan { provider: ProviderName::Simulator, endpoint: "x".into(), estimate: Usd::from_micros(5), fingerprint: "f".into(), promise }
+    }
+
+    fn job() -> JobRef {
+        JobRef { request_id: "r".into(), status_url: None, response_url: None, cancel_url: None }
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        let failure = |owed| Failure { kind: FailureKind::TryAgain, message: String::new(), owed };
+        prop_oneof![
+            Just(Event::Planned(plan())),
+            Just(Event::SubmitIntended { body: serde_json::Value::Null, reserved: Usd::from_micros(5) }),
+            Just(Event::SubmitDeferred { reason: String::new(), wait_ms: 1 }),
+            Just(Event::Submitted(job())),
+            Just(Event::SubmitRefused(failure(false))),
+            Just(Event::SubmitUnknown { reason: String::new() }),
+            Just(Event::Rendered { url: String::new(), charged: None }),
+            any::<bool>().prop_map(move |owed| Event::RenderFailed(failure(owed))),
+            Just(Event::Downloaded(Delivery { sha256: String::new(), bytes: 1 })),
+            Just(Event::Resolved(Resolution::NotCharged)),
+            Just(Event::Resolved(Resolution::Charged(job()))),
+        ]
+    }
+
+    #[test]
+    fn a_ledger_that_ends_at_the_intent_is_an_unknown_charge() {
+        let intent = Event::SubmitIntended { body: serde_json::Value::Null, reserved: Usd::from_micros(5) };
+        let take = Take::fold([(0, Event::Planned(plan())), (1, intent)]).expect("legal").expect("a take");
+        assert!(matches!(take.phase, Phase::ChargeUnknown { .. }));
+        assert_eq!(take.committed, Usd::from_micros(5));
+        let pace = PollPace { least_ms: 1, most_ms: 9 };
+        assert_eq!(next_step(&take, 9, pace), Step::Rest);
+    }
+
+    proptest! {
+        /// Whatever order events come in: between two submits that may both have been taken stands
+        /// proof that the first was not, and an unknown charge is never a reason to send.
+        #[test]
+        fn no_order_of_events_pays_twice(events in proptest::collection::vec(any_event(), 0..40)) {
+            let mut take = None;
+            let mut perhaps_taken = 0;
+            for event in events {
+                let Ok(next) = Take::apply(take.clone(), event.clone(), 0) else { continue };
+                match event {
+                    Event::SubmitIntended { .. } => perhaps_taken += 1,
+                    Event::SubmitDeferred { .. } | Event::SubmitRefused(_) | Event::Resolved(Resolution::NotCharged) => perhaps_taken -= 1,
+                    Event::RenderFailed(failure) if !failure.owed => perhaps_taken -= 1,
+                    _ => {}
+                }
+                prop_assert!((0..=1).contains(&perhaps_taken));
+                prop_assert_eq!(next.committed > Usd::ZERO, perhaps_taken == 1);
+                take = Some(next);
+            }
+        }
+
+        #[test]
+        fn events_survive_their_json(event in any_event()) {
+            let text = serde_json::to_string(&event).expect("events are plain data");
+            prop_assert_eq!(serde_json::from_str::<Event>(&text).expect("the same form"), event);
+        }
+    }
+}

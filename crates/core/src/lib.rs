@@ -1,0 +1,34 @@
+//! The rules of seedpost: values in, values out.
+//!
+//! Nothing here opens a file, asks the clock, reads the environment or talks to a network; the
+//! `clippy.toml` beside this crate holds it to that. Modules stand in the order data passes.
+
+pub mod time;
+
+pub mod fault;
+
+pub mod shot;
+
+mod document;
+
+pub mod catalog;
+
+pub mod reference;
+
+pub mod trim;
+
+pub mod cost;
+
+pub mod job;
+
+pub mod media;
+
+pub mod spec;
+
+pub mod lane;
+
+pub mod timeline;
+
+pub mod export;
+
+pub mod turnover;
