@@ -5,8 +5,8 @@
 use crate::catalog::{Catalog, KindLimits, Mode, Model, Range};
 use crate::fault::{Fault, Place, Severity};
 use crate::media::MediaInfo;
-use crate::shot::{ProviderName, Shot, ShotDuration, suggestion};
-use crate::time::{ClockTime, Rounding};
+use crate::shot::{ProviderName, Shot, ShotDuration, ShotList, suggestion};
+use crate::time::{ClockTime, FrameRate, Rounding};
 
 /// What an asset is used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,7 +74,7 @@ pub fn judge(shot: &Shot, assets: &[Asset]) -> Verdict {
         return verdict;
     };
     let mut check = Check { model, shot, verdict };
-    check.settings(catalog);
+    check.settings();
     check.counts(assets);
     for asset in assets {
         check.asset(asset);
@@ -82,6 +82,18 @@ pub fn judge(shot: &Shot, assets: &[Asset]) -> Verdict {
     check.together(assets);
     check.tags();
     check.verdict
+}
+
+/// Judges what concerns the whole list.
+#[must_use]
+pub fn judge_list(list: &ShotList) -> Vec<Fault> {
+    if list.frame_rate == FrameRate::FPS_24 {
+        return Vec::new();
+    }
+    let place = Place { path: "frame_rate".to_owned(), line: None };
+    let found = format!("{} frames a second", list.frame_rate);
+    let allowed = "24: Seedance delivers 24, and nothing is relabelled";
+    vec![Fault::of_form("list.frame_rate_conform", &place, found, allowed, "cut at 24, and conform the finished reel in the editor")]
 }
 
 fn check_provider(shot: &Shot, verdict: &mut Verdict) {
@@ -115,7 +127,7 @@ impl Check<'_> {
         self.verdict.faults.push(fault);
     }
 
-    fn settings(&mut self, catalog: &Catalog) {
+    fn settings(&mut self) {
         let render = &self.shot.render;
         let words = |list: &[String]| list.iter().map(|word| word.to_owned()).collect::<Vec<_>>();
         for (rule, key, found, allowed) in [
@@ -146,7 +158,6 @@ impl Check<'_> {
             let place = self.shot.place.within("first_frame", None);
             self.fault("frame.with_references", &place, "first_frame beside references", "either frames or references", "move the picture into `images`, or drop the references");
         }
-        debug_assert!(!catalog.models().is_empty(), "the table has rows");
     }
 
     fn counts(&mut self, assets: &[Asset]) {

@@ -1,1 +1,24 @@
-//! x
+//! Bytes, in safe Rust: readers and samples in; facts, samples and bytes out.
+//!
+//! No path is opened here, no network is used, and no C is linked. What these readers do not know is
+//! answered by the FFmpeg worker, whose client is [`worker`].
+
+mod error;
+
+pub mod probe;
+
+pub mod mp4;
+
+pub mod strip;
+
+pub mod decode;
+
+pub mod wav;
+
+pub mod conform;
+
+pub mod stems;
+
+pub mod worker;
+
+pub use error::MediaError;

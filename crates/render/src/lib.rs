@@ -1,1 +1,13 @@
-//! x
+//! Money and network: the only crate that has either.
+//!
+//! Deliberately absent: anything about media. A clip is bytes with a checksum here.
+
+mod http;
+
+pub mod provider;
+
+pub mod ledger;
+
+pub mod runner;
+
+pub use http::Secret;

@@ -1,1 +1,48 @@
-fn main(){}
+//! The FFmpeg worker: reads one request a line, answers one line each, and ends with its input.
+//!
+//! It is a program of its own so that C code which parses strangers' files shares neither memory nor
+//! keys with `seedpost`, and so that nobody else waits for FFmpeg to load.
+
+use std::io::{BufRead, Write};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use seedpost_av::{AvError, clip, probe};
+use seedpost_media::worker::{Answer, Request};
+
+/// The most memory that the worker may map, in bytes.
+const MAX_MEMORY: u64 = 6 << 30;
+
+fn main() -> std::io::Result<()> {
+    let limit = Rlimit { current: Some(MAX_MEMORY), maximum: Some(MAX_MEMORY) };
+    setrlimit(Resource::As, limit)?;
+    let ready = seedpost_av::init();
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let answer = match (&ready, serde_json::from_str(&line?)) {
+            (Err(error), _) => Answer::Failed { message: error.to_string() },
+            (_, Err(error)) => Answer::Failed { message: format!("not a request: {error}") },
+            (Ok(()), Ok(request)) => perform(request).unwrap_or_else(|error| Answer::Failed { message: error.to_string() }),
+        };
+        serde_json::to_writer(&mut out, &answer)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn perform(request: Request) -> Result<Answer, AvError> {
+    match request {
+        Request::Probe { path } => probe::probe(&path).map(|info| Answer::Info(Box::new(info))),
+        Request::Clip(order) => {
+            let clip = clip::Clip {
+                out: &order.out,
+                width: order.width,
+                height: order.height,
+                frames: order.frames,
+                captions: &order.captions,
+                sound: order.sound.as_deref(),
+            };
+            clip::write(&clip).map(|()| Answer::Done)
+        }
+    }
+}

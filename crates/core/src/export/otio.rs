@@ -78,10 +78,15 @@ fn item(name: &str, file: &str, range: Value, metadata: Value) -> Value {
         "OTIO_SCHEMA": "Clip.2", "metadata": metadata, "name": name, "source_range": range.clone(), "effects": [], "markers": [], "enabled": true,
         "media_references": { "DEFAULT_MEDIA": {
             "OTIO_SCHEMA": "ExternalReference.1", "metadata": {}, "name": "", "available_range": range, "available_image_bounds": null,
-            "target_url": format!("../{file}"),
+            "target_url": address(file),
         } },
         "active_media_reference_key": "DEFAULT_MEDIA",
     })
+}
+
+/// Files of a package are found beside the timeline's folder; addresses stay as they are.
+fn address(file: &str) -> String {
+    if file.contains("://") { file.to_owned() } else { format!("../{file}") }
 }
 
 fn track(name: &str, kind: &str, children: Vec<Value>) -> Value {

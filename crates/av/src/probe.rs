@@ -1,0 +1,78 @@
+//! Measures what the safe readers do not know: fragmented MP4, WebM, MPEG-TS, odd codecs.
+
+use std::path::Path;
+
+use ffmpeg_next::{Dictionary, codec, format, media};
+use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
+use seedpost_core::time::{FrameRate, Frames, Rounding, SampleRate, Samples};
+
+use crate::AvError;
+
+/// Measures a local file.
+///
+/// # Errors
+/// FFmpeg's own words, or the disk's.
+pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
+    let bytes = std::fs::metadata(path)?.len();
+    let mut options = Dictionary::new();
+    // A playlist inside a file must not make this program open others.
+    options.set("protocol_whitelist", "file");
+    let mut input = format::input_with_dictionary(&format!("file:{}", path.display()), options)?;
+    let brand = input.metadata().get("major_brand").map(str::to_owned);
+    let container = match (input.format().name(), brand.as_deref()) {
+        (name, Some("qt  ")) if name.contains("mov") => "mov".to_owned(),
+        (name, _) if name.contains("mp4") => "mp4".to_owned(),
+        (name, _) => name.split(',').next().unwrap_or(name).to_owned(),
+    };
+    let packets = count_packets(&mut input);
+    let video = input.streams().best(media::Type::Video).map(|stream| read_video(&stream, &packets)).transpose()?;
+    let audio = input.streams().best(media::Type::Audio).and_then(|stream| read_audio(&stream).transpose()).transpose()?;
+    let fragmented = container == "mp4" && input.streams().all(|stream| stream.frames() == 0);
+    Ok(MediaInfo { container, bytes, video, audio, still: None, fast_start: None, fragmented, measured_by: "ffmpeg".to_owned() })
+}
+
+/// How many packets each stream has.
+fn count_packets(input: &mut format::context::Input) -> Vec<u64> {
+    let mut counts = Vec::new();
+    counts.resize(input.streams().count(), 0);
+    for (stream, _) in input.packets() {
+        if let Some(count) = counts.get_mut(stream.index()) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+fn read_video(stream: &format::stream::Stream<'_>, packets: &[u64]) -> Result<VideoInfo, AvError> {
+    let decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder().video()?;
+    let (average, real) = (stream.avg_frame_rate(), stream.rate());
+    let rate = (average == real).then(|| ratio(average)).flatten();
+    Ok(VideoInfo {
+        codec: stream.parameters().id().name().to_owned(),
+        width: decoder.width(),
+        height: decoder.height(),
+        rate,
+        frames: packets.get(stream.index()).copied().filter(|count| *count > 0).map(Frames),
+    })
+}
+
+fn ratio(rate: ffmpeg_next::Rational) -> Option<FrameRate> {
+    FrameRate::new(rate.numerator().try_into().ok()?, rate.denominator().try_into().ok()?)
+}
+
+fn read_audio(stream: &format::stream::Stream<'_>) -> Result<Option<AudioInfo>, AvError> {
+    let decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder().audio()?;
+    let Some(sample_rate) = SampleRate::new(decoder.rate()) else { return Ok(None) };
+    let base = stream.time_base();
+    let samples = u64::try_from(stream.duration()).ok().and_then(|ticks| {
+        let num = u128::from(ticks) * u128::try_from(base.numerator()).ok()? * u128::from(sample_rate.hertz());
+        Rounding::Nearest.divide(num, u128::try_from(base.denominator()).ok()?)
+    });
+    Ok(Some(AudioInfo {
+        codec: stream.parameters().id().name().to_owned(),
+        sample_rate,
+        channels: decoder.channels().into(),
+        samples: samples.map(Samples),
+        priming: None,
+    }))
+}

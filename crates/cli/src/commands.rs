@@ -1,0 +1,149 @@
+//! The command list: what can be typed, and which file carries it out.
+
+mod check;
+
+mod conform;
+
+mod doctor;
+
+mod export;
+
+mod lane;
+
+mod plan;
+
+mod probe;
+
+mod resolve;
+
+mod run;
+
+mod simulator;
+
+mod status;
+
+mod stems;
+
+mod turnover;
+
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use seedpost_core::shot::ProviderName;
+
+use crate::output::{Exit, Failure};
+use crate::progress::Style;
+use crate::project::Project;
+
+const EXAMPLE: &str = "Example:\n  seedpost check shots.toml && seedpost plan shots.toml\n  seedpost run shots.toml && seedpost turnover shots.toml\n\nExit codes:\n  0 done · 2 usage · 3 shot list or assets invalid · 4 delivered media fail the spec · 5 budget refused\n  6 provider refused or unreachable · 7 a payment is unknown and waits for a person\n  8 some shots failed, the rest are done · 70 internal · 130 stopped by Ctrl-C";
+
+/// From AI-rendered shots to a turnover package: check, render, strip or keep the sound, hand over.
+#[derive(Debug, Parser)]
+#[command(name = "seedpost", version, after_help = EXAMPLE)]
+pub(crate) struct Cli {
+    /// Print one JSON object on standard output.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How progress is shown on standard error.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub(crate) progress: Style,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a shot list and its assets against the provider's rules; nothing is sent.
+    #[command(after_help = "Example:\n  seedpost check shots.toml --json")]
+    Check(List),
+    /// Make upload copies of supplied sound that fit the combined limit; the sources are not touched.
+    #[command(after_help = "Example:\n  seedpost conform shots.toml")]
+    Conform(List),
+    /// Show what would be sent and what it would cost; nothing is sent.
+    #[command(after_help = "Example:\n  seedpost plan shots.toml --provider fal")]
+    Plan(List),
+    /// Render every take that is missing, then finish it: probe, lane, stems.
+    #[command(after_help = "Example:\n  seedpost run shots.toml --concurrency 4\n\nRun it again after any interruption: finished work is left alone, and nothing is paid twice.")]
+    Run(run::Arguments),
+    /// Show where each take stands and what it cost.
+    #[command(after_help = "Example:\n  seedpost status shots.toml")]
+    Status(List),
+    /// Settle a take whose payment is unknown.
+    #[command(after_help = "Example:\n  seedpost resolve SC010_SH020_T01                        (shows what is known)\n  seedpost resolve SC010_SH020_T01 --charged REQUEST_ID\n  seedpost resolve SC010_SH020_T01 --not-charged")]
+    Resolve(resolve::Arguments),
+    /// Measure media files.
+    #[command(after_help = "Example:\n  seedpost probe takes/*/*/render.mp4")]
+    Probe(probe::Arguments),
+    /// Show each shot's lane and why, or strip the sound off any clip.
+    #[command(after_help = "Example:\n  seedpost lane shots.toml\n  seedpost lane --strip clip.mp4 --out picture.mp4")]
+    Lane(lane::Arguments),
+    /// Write the sound of any clip as a Broadcast WAV, exactly as long as its picture.
+    #[command(after_help = "Example:\n  seedpost stems clip.mp4 --out clip_MIX.wav --start 01:00:00:00")]
+    Stems(stems::Arguments),
+    /// Write the cut as EDL or OTIO, with paths to the project's own media.
+    #[command(after_help = "Example:\n  seedpost export shots.toml --format otio --out cut/")]
+    Export(export::Arguments),
+    /// Build the package for sound: pictures, stems, timelines, checksums.
+    #[command(after_help = "Example:\n  seedpost turnover shots.toml")]
+    Turnover(List),
+    /// Check a package against its manifest.
+    #[command(after_help = "Example:\n  seedpost verify turnover/Kitchen_at_seven_v001")]
+    Verify(verify::Arguments),
+    /// Run the offline stand-in for the providers until it is ended.
+    #[command(after_help = "Example:\n  seedpost simulator --listen 127.0.0.1:0\n  SEEDPOST_SIMULATOR_URL=http://127.0.0.1:40001 seedpost run shots.toml")]
+    Simulator(simulator::Arguments),
+    /// Check this machine: worker, encoders, disk, keys.
+    #[command(after_help = "Example:\n  seedpost doctor")]
+    Doctor(doctor::Arguments),
+}
+
+/// Which shot list, and through which door.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct List {
+    /// The shot list, TOML or JSON.
+    #[arg(default_value = "shots.toml")]
+    pub(crate) shots: PathBuf,
+    /// Use this provider instead of the list's.
+    #[arg(long, value_parser = provider)]
+    pub(crate) provider: Option<ProviderName>,
+}
+
+impl List {
+    pub(crate) fn open(&self) -> Result<Project, Failure> {
+        Project::open(&self.shots, self.provider)
+    }
+}
+
+fn provider(text: &str) -> Result<ProviderName, String> {
+    ProviderName::parse(text).ok_or_else(|| "use simulator, fal, ark or openai".to_owned())
+}
+
+/// Carries out a command.
+pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
+    let json = cli.json;
+    match cli.command {
+        Command::Check(list) => check::run(&list, json),
+        Command::Conform(list) => conform::run(&list, json),
+        Command::Plan(list) => plan::run(&list, json),
+        Command::Run(arguments) => run::run(&arguments, json, cli.progress),
+        Command::Status(list) => status::run(&list, json),
+        Command::Resolve(arguments) => resolve::run(&arguments, json),
+        Command::Probe(arguments) => probe::run(&arguments, json),
+        Command::Lane(arguments) => lane::run(&arguments, json),
+        Command::Stems(arguments) => stems::run(&arguments, json),
+        Command::Export(arguments) => export::run(&arguments, json),
+        Command::Turnover(list) => turnover::run(&list, json),
+        Command::Verify(arguments) => verify::run(&arguments, json),
+        Command::Simulator(arguments) => simulator::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments, json),
+    }
+}
+
+/// The engine under everything that waits for a network or database.
+pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, format!("failed to start: {error}"), "run `seedpost doctor`"))?;
+    Ok(runtime.block_on(future))
+}

@@ -1,0 +1,72 @@
+//! `doctor`: whether this machine has what seedpost needs.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use seedpost_media::worker::ClipOrder;
+use serde_json::json;
+
+use super::block_on;
+use crate::assets::measure_file;
+use crate::keys::Environment;
+use crate::output::{Exit, Failure, result_json, say};
+use crate::project::{worker, worker_program};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The project's folder.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
+
+/// One thing that was looked at.
+struct Finding {
+    what: &'static str,
+    fine: bool,
+    detail: String,
+}
+
+pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
+    let mut findings = vec![encoder(), disk(&arguments.folder), ledger()?];
+    let environment = Environment::read(&arguments.folder);
+    for name in ["FAL_KEY", "SEEDPOST_SIMULATOR_URL", "SEEDPOST_FAL_URL"] {
+        let detail = if environment.get(name).is_some() { "set" } else { "not set; only needed for that provider" };
+        findings.push(Finding { what: name, fine: true, detail: detail.to_owned() });
+    }
+    let fine = findings.iter().all(|finding| finding.fine);
+    if json {
+        let finding = |finding: &Finding| json!({ "what": finding.what, "fine": finding.fine, "detail": finding.detail });
+        result_json("doctor", json!({ "fine": fine, "findings": findings.iter().map(finding).collect::<Vec<_>>() }));
+    } else {
+        findings.iter().for_each(|finding| say(format_args!("{}  {:<24} {}", if finding.fine { "ok " } else { "BAD" }, finding.what, finding.detail)));
+    }
+    Ok(if fine { Exit::Done } else { Exit::Internal })
+}
+
+/// Encodes a small clip, and measures it.
+fn encoder() -> Finding {
+    let try_it = || -> Result<String, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let out = folder.path().join("clip.mp4");
+        let order = ClipOrder { out: out.clone(), width: 320, height: 180, frames: 24, captions: vec!["doctor".to_owned()], sound: None };
+        worker().clip(order).map_err(|error| error.to_string())?;
+        let video = measure_file(&out)?.video.ok_or("the clip has no picture")?;
+        Ok(format!("{} encodes {}", worker_program().display(), video.codec))
+    };
+    let result = try_it();
+    Finding { what: "FFmpeg worker", fine: result.is_ok(), detail: result.unwrap_or_else(|error| format!("{error}; install FFmpeg's libraries (`make deps`)")) }
+}
+
+fn disk(folder: &Path) -> Finding {
+    let result = tempfile::NamedTempFile::new_in(folder).map_err(|error| error.to_string());
+    let detail = result.as_ref().map_or_else(Clone::clone, |_| "may be written".to_owned());
+    Finding { what: "folder", fine: result.is_ok(), detail }
+}
+
+/// Makes a ledger and throws it away.
+fn ledger() -> Result<Finding, Failure> {
+    let folder = tempfile::tempdir().map_err(|error| Failure::new(Exit::Internal, error.to_string(), "check the temporary folder"))?;
+    let opened = block_on(seedpost_render::ledger::Ledger::open(&folder.path().join("ledger.db")))?;
+    let detail = opened.as_ref().map_or_else(ToString::to_string, |_| "works".to_owned());
+    Ok(Finding { what: "ledger", fine: opened.is_ok(), detail })
+}

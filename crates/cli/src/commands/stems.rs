@@ -1,0 +1,71 @@
+//! `stems`: the sound of any clip as a Broadcast WAV, exactly as long as its picture.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use seedpost_core::spec::picture_samples;
+use seedpost_core::time::{FrameRate, SampleRate, Samples, Timecode};
+use seedpost_core::timeline::record_samples;
+use seedpost_media::decode::decode;
+use seedpost_media::wav::{self, Label};
+use seedpost_media::{MediaError, stems};
+use serde_json::json;
+
+use super::lane::refuse_overwrite;
+use crate::assets::measure_file;
+use crate::output::{Exit, Failure, result_json, say};
+use crate::project::{digest_text, open_plain, write_whole};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The clip.
+    clip: PathBuf,
+    /// Where the WAV goes.
+    #[arg(long, value_name = "WAV")]
+    out: PathBuf,
+    /// The timecode of its first sample, at the clip's own rate.
+    #[arg(long, default_value = "01:00:00:00")]
+    start: String,
+    /// Replace WAV where it stands already.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
+    let clip = arguments.clip.display();
+    refuse_overwrite(&arguments.out, arguments.force)?;
+    let info = measure_file(&arguments.clip).map_err(|error| Failure::new(Exit::Media, format!("{clip}: {error}"), "give it a whole clip"))?;
+    let video = info.video.as_ref();
+    let length = video.and_then(|video| picture_samples(video, SampleRate::HZ_48000));
+    let length = length.filter(|_| info.audio.is_some()).ok_or_else(|| Failure::new(Exit::Media, format!("{clip} has no picture of known length with sound"), "see `seedpost probe`"))?;
+    let rate = video.and_then(|video| video.rate).unwrap_or(FrameRate::FPS_24);
+    let start = Timecode::parse(&arguments.start, rate).map_err(|error| Failure::new(Exit::Usage, error.to_string(), "such as 01:00:00:00"))?;
+    write(arguments, start, length).map_err(|error| Failure::new(Exit::Media, format!("failed to write the stem of {clip}: {error}"), "see `seedpost probe`"))?;
+    if json {
+        result_json("stems", json!({ "file": arguments.out, "samples": length, "time_reference": record_samples(start.frames(), start) }));
+    } else {
+        say(format_args!("{}: {} samples from {start}", arguments.out.display(), length.0));
+    }
+    Ok(Exit::Done)
+}
+
+fn write(arguments: &Arguments, start: Timecode, length: Samples) -> Result<(), MediaError> {
+    let sound = decode(open_plain(&arguments.clip)?, None)?;
+    let laid = stems::lay(&sound, Samples(0), length)?;
+    let name = arguments.clip.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let now = jiff::Timestamp::now().to_string();
+    let label = Label {
+        project: String::new(),
+        scene: name.clone(),
+        take: 1,
+        unique_id: digest_text(&format!("{name} {now}")).chars().take(32).collect(),
+        tape: name,
+        tracks: if laid.channels.len() == 1 { vec!["MIX".to_owned()] } else { vec!["MIX-L".to_owned(), "MIX-R".to_owned()] },
+        note: String::new(),
+        date: now.get(..10).unwrap_or_default().to_owned(),
+        time: now.get(11..19).unwrap_or_default().to_owned(),
+        start,
+        time_reference: record_samples(start.frames(), start).unwrap_or_default().0,
+    };
+    write_whole(&arguments.out, |out| wav::write(out, &laid, &label))
+}

@@ -1,0 +1,200 @@
+//! `turnover`: the package for sound. Whole or absent, and a new version only when something changed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use seedpost_core::export::{self, Format};
+use seedpost_core::shot::TakeId;
+use seedpost_core::timeline::{Piece, Timeline, assemble};
+use seedpost_core::turnover::{Manifest, ManifestFile, ManifestLoss, SCHEMA, clips, safe_title};
+use seedpost_render::runner::TEMPORARY;
+use serde_json::json;
+
+use super::{List, block_on};
+use crate::finish::{Finished, Job, finish};
+use crate::output::{Exit, Failure, note, result_json, say};
+use crate::prepare::prepare;
+use crate::project::{Project, digest, ledger_failure, make_folder, write_whole};
+
+pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
+    let project = list.open()?;
+    let finished = selected(&project)?;
+    let timeline = cut(&project, &finished, packaged)?;
+    let folder = project.root.join("turnover");
+    make_folder(&folder)?;
+    let title = safe_title(&project.list.title);
+    let last = last_version(&folder, &title);
+    let draft = tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(&folder).map_err(|error| Failure::disk("write in", &folder, &error))?;
+    let version = last + 1;
+    let mut manifest = build(&project, &timeline, &finished, draft.path(), &title, version)?;
+    let before = folder.join(package_name(&title, last));
+    manifest.version = last;
+    let unchanged = read_manifest(&before).is_some_and(|before| before == manifest);
+    manifest.version = version;
+    let package = if unchanged { before } else { folder.join(package_name(&title, version)) };
+    if !unchanged {
+        write_manifest(draft.path(), &manifest)?;
+        fs::rename(draft.path(), &package).map_err(|error| Failure::disk("make", &package, &error))?;
+        fs::set_permissions(&package, std::os::unix::fs::PermissionsExt::from_mode(0o755)).map_err(|error| Failure::disk("open", &package, &error))?;
+    }
+    let missing = missing(&project, &timeline);
+    if json {
+        result_json("turnover", json!({ "package": package, "new": !unchanged, "clips": timeline.clips.len(), "missing": missing, "losses": manifest.losses }));
+    } else {
+        let state = if unchanged { " (nothing changed since it was made)" } else { "" };
+        say(format_args!("package  {}{state}", package.display()));
+    }
+    missing.iter().for_each(|shot| note(format_args!("warning: {shot} has no finished take and is not in the cut")));
+    Ok(if missing.is_empty() { Exit::Done } else { Exit::Partly })
+}
+
+/// The finished takes that the cut is made of, in order.
+pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> {
+    let _lock = project.lock()?;
+    project.sweep();
+    let prepared = prepare(project)?;
+    let mut jobs = Vec::new();
+    block_on(async {
+        let ledger = project.ledger().await?;
+        for prepared in &prepared {
+            for id in prepared.takes() {
+                let at = ledger.history(&id).await.map_err(|error| ledger_failure(&error))?.last().map_or(0, |line| line.at_ms);
+                let take = ledger.take(&id).await.map_err(|error| ledger_failure(&error))?;
+                jobs.extend(take.and_then(|take| Job::new(id, prepared, take, at)));
+            }
+        }
+        Ok::<(), Failure>(())
+    })??;
+    let finished = finish(project, jobs)?;
+    let takes: Vec<SelectedTake> = finished.into_iter().filter(|finished| finished.job.selected).map(SelectedTake::new).collect();
+    if takes.is_empty() {
+        return Err(Failure::new(Exit::Usage, "no take is finished yet", "run `seedpost run` first"));
+    }
+    Ok(takes)
+}
+
+/// What a cut needs of a finished take.
+pub(super) struct SelectedTake {
+    take: TakeId,
+    facts: crate::finish::Facts,
+    prompt: String,
+}
+
+impl SelectedTake {
+    fn new(finished: Finished<'_>) -> SelectedTake {
+        let prompt = finished.job.prepared.shot.prompt.clone();
+        SelectedTake { take: finished.job.take, facts: finished.facts, prompt }
+    }
+}
+
+/// Lays takes end to end; `place` says what each file is called there.
+pub(super) fn cut(project: &Project, takes: &[SelectedTake], place: impl Fn(&TakeId, &str) -> String) -> Result<Timeline, Failure> {
+    let piece = |selected: &SelectedTake| Piece {
+        take: selected.take.clone(),
+        lane: selected.facts.from.lane.lane,
+        frames: selected.facts.info.video.as_ref().and_then(|video| video.frames).unwrap_or_default(),
+        picture: place(&selected.take, &selected.facts.picture),
+        stems: selected.facts.stems.iter().map(|stem| (stem.role(), place(&selected.take, &stem.file), stem.channels)).collect(),
+        prompt: selected.prompt.clone(),
+    };
+    let timeline = assemble(&project.list.title, project.list.start, takes.iter().map(piece).collect());
+    timeline.ok_or_else(|| Failure::new(Exit::Internal, "the cut is too long", "split the list"))
+}
+
+/// A file's place in the package: stems keep their names, a picture takes its take's.
+fn packaged(take: &TakeId, file: &str) -> String {
+    match file.strip_prefix("stems/") {
+        Some(stem) => format!("audio/{stem}"),
+        None => format!("picture/{take}.mp4"),
+    }
+}
+
+fn package_name(title: &str, version: u32) -> String {
+    format!("{title}_v{version:03}")
+}
+
+/// The highest version that stands there; none is 0.
+fn last_version(folder: &Path, title: &str) -> u32 {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let version = |name: String| name.strip_prefix(title)?.strip_prefix("_v")?.parse().ok();
+    names.filter_map(version).max().unwrap_or(0)
+}
+
+fn build(project: &Project, timeline: &Timeline, takes: &[SelectedTake], draft: &Path, title: &str, version: u32) -> Result<Manifest, Failure> {
+    for folder in ["picture", "audio", "timeline"] {
+        make_folder(&draft.join(folder))?;
+    }
+    let mut paths = BTreeSet::new();
+    for selected in takes {
+        let stems = selected.facts.stems.iter().map(|stem| &stem.file);
+        for file in stems.chain([&selected.facts.picture]) {
+            let (from, to) = (crate::finish::file_of(project, &selected.take, file), packaged(&selected.take, file));
+            fs::copy(&from, draft.join(&to)).map_err(|error| Failure::disk("copy", &from, &error))?;
+            paths.insert(to);
+        }
+    }
+    let mut losses = Vec::new();
+    for format in Format::ALL {
+        let path = format!("timeline/{}", format.file_name(title));
+        let export = export::write(timeline, format);
+        let whole = draft.join(&path);
+        write_whole(&whole, |out| out.write_all(export.text.as_bytes())).map_err(|error: std::io::Error| Failure::disk("write", &whole, &error))?;
+        losses.extend(export.losses.into_iter().map(|loss| ManifestLoss { format: loss.format.to_owned(), clip: loss.clip, what: loss.what }));
+        paths.insert(path);
+    }
+    let files = paths.into_iter().map(|path| describe(draft, path)).collect::<Result<_, _>>()?;
+    Ok(Manifest {
+        schema: SCHEMA.to_owned(),
+        title: project.list.title.clone(),
+        version,
+        frame_rate: timeline.start.rate().to_string(),
+        start_timecode: timeline.start.to_string(),
+        clips: clips(timeline),
+        losses,
+        files,
+    })
+}
+
+fn describe(draft: &Path, path: String) -> Result<ManifestFile, Failure> {
+    let whole = draft.join(&path);
+    let (sha256, bytes) = digest(&whole).map_err(|error| Failure::disk("read", &whole, &error))?;
+    Ok(ManifestFile { path, bytes, sha256 })
+}
+
+fn write_manifest(draft: &Path, manifest: &Manifest) -> Result<(), Failure> {
+    let path = draft.join("manifest.json");
+    let written = write_whole(&path, |out| serde_json::to_writer_pretty(out, manifest).map_err(std::io::Error::from));
+    written.map_err(|error| Failure::disk("write", &path, &error))
+}
+
+/// The manifest of a package.
+pub(super) fn read_manifest(package: &Path) -> Option<Manifest> {
+    serde_json::from_slice(&fs::read(package.join("manifest.json")).ok()?).ok()
+}
+
+/// Shots that have no place in the cut.
+fn missing(project: &Project, timeline: &Timeline) -> Vec<String> {
+    let there = |shot: &&seedpost_core::shot::Shot| !timeline.clips.iter().any(|clip| clip.take.shot == shot.id);
+    project.list.shots.iter().filter(there).map(|shot| shot.id.to_string()).collect()
+}
+
+/// Every file of a package but its manifest, by path with `/`.
+pub(super) fn files_in(package: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(package.join(&folder)).into_iter().flatten().flatten() {
+            let path = folder.join(entry.file_name());
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else {
+                found.push(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.retain(|path| path != "manifest.json");
+    found.sort();
+    found
+}

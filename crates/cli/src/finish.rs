@@ -1,0 +1,277 @@
+//! A delivered clip made ready for the cut: probe, compare, lane, stems, facts.
+//!
+//! Nothing is done twice: a take whose `facts.json` was made from the same inputs is left alone.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use seedpost_core::job::{Delivery, Phase, Take};
+use seedpost_core::lane::{Lane, LaneDecision};
+use seedpost_core::media::MediaInfo;
+use seedpost_core::shot::TakeId;
+use seedpost_core::spec::{self, Finding, Promise, picture_samples};
+use seedpost_core::time::{Frames, SampleRate, Samples, Timecode};
+use seedpost_core::timeline::{Role, record_samples};
+use seedpost_media::decode::{Sound, decode};
+use seedpost_media::wav::{self, Label};
+use seedpost_media::{MediaError, stems, strip};
+use serde::{Deserialize, Serialize};
+
+use crate::assets::{Conformed, measure_file};
+use crate::output::{Exit, Failure};
+use crate::prepare::Prepared;
+use crate::project::{Project, digest, digest_text, open_plain, write_whole};
+
+/// The form of `facts.json`.
+const SCHEMA: &str = "seedpost.facts/1";
+
+/// Everything that is known of a finished take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) schema: String,
+    pub(crate) take: String,
+    /// What the rest was made from; when it changes, the rest is made again.
+    pub(crate) from: Inputs,
+    pub(crate) info: MediaInfo,
+    pub(crate) findings: Vec<Finding>,
+    /// The picture for the cut, in the take's folder.
+    pub(crate) picture: String,
+    pub(crate) stems: Vec<StemFacts>,
+}
+
+/// What a finished take is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Inputs {
+    pub(crate) render: Delivery,
+    pub(crate) promise: Promise,
+    pub(crate) lane: LaneDecision,
+    /// The frame since midnight at which the shot begins in the cut.
+    pub(crate) record_start: Frames,
+    /// Supplied sounds, with the map from upload to source samples.
+    pub(crate) references: Vec<Conformed>,
+    /// What the labels inside the stems say: project, character, line, date.
+    pub(crate) label: String,
+}
+
+/// A stem of a finished take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StemFacts {
+    pub(crate) role: String,
+    /// Its file, in the take's folder.
+    pub(crate) file: String,
+    pub(crate) channels: u16,
+    pub(crate) samples: Samples,
+    pub(crate) time_reference: Samples,
+    pub(crate) sha256: String,
+}
+
+impl StemFacts {
+    /// The role that the file's name ends with.
+    pub(crate) fn role(&self) -> Role {
+        match self.role.as_str() {
+            "MIX" => Role::Mix,
+            "GUIDE" => Role::Guide,
+            other => Role::Reference(other.trim_start_matches("REF").parse().unwrap_or(0)),
+        }
+    }
+}
+
+/// A take that is to be finished.
+pub(crate) struct Job<'p> {
+    pub(crate) take: TakeId,
+    pub(crate) prepared: &'p Prepared<'p>,
+    pub(crate) state: Take,
+    pub(crate) delivery: Delivery,
+    /// When it was delivered, as Unix milliseconds.
+    pub(crate) delivered_ms: u64,
+    /// Whether this take goes into the cut.
+    pub(crate) selected: bool,
+}
+
+impl Job<'_> {
+    pub(crate) fn new<'p>(take: TakeId, prepared: &'p Prepared<'p>, state: Take, delivered_ms: u64) -> Option<Job<'p>> {
+        let Phase::Done(delivery) = state.phase.clone() else { return None };
+        Some(Job { take, prepared, state, delivery, delivered_ms, selected: false })
+    }
+}
+
+/// A finished take.
+pub(crate) struct Finished<'p> {
+    pub(crate) job: Job<'p>,
+    pub(crate) facts: Facts,
+    /// Whether anything had to be made.
+    pub(crate) worked: bool,
+}
+
+/// Finishes takes on all cores; answers them in the order of the cut.
+pub(crate) fn finish<'p>(project: &Project, mut jobs: Vec<Job<'p>>) -> Result<Vec<Finished<'p>>, Failure> {
+    select(&mut jobs);
+    let infos: Vec<MediaInfo> = jobs.par_iter().map(|job| measure(project, job)).collect::<Result<_, _>>()?;
+    let starts = record_starts(project, &jobs, &infos);
+    let work: Vec<(Job<'p>, MediaInfo, Frames)> = jobs.into_iter().zip(infos).zip(starts).map(|((job, info), start)| (job, info, start)).collect();
+    work.into_par_iter().map(|(job, info, start)| finish_one(project, job, info, start)).collect()
+}
+
+/// Marks the take of each shot that goes into the cut: the one that the list selects, else the last.
+fn select(jobs: &mut [Job<'_>]) {
+    for index in 0..jobs.len() {
+        let (shot, number) = (&jobs[index].take.shot, jobs[index].take.number);
+        let wanted = jobs[index].prepared.shot.select;
+        let later = jobs.iter().any(|job| job.take.shot == *shot && job.take.number > number);
+        jobs[index].selected = wanted.map_or(!later, |wanted| wanted == number);
+    }
+}
+
+fn measure(project: &Project, job: &Job<'_>) -> Result<MediaInfo, Failure> {
+    let clip = project.clip(&job.take);
+    measure_file(&clip).map_err(|error| Failure::new(Exit::Media, format!("{}: {error}", clip.display()), "the delivered clip is damaged; keep it, and claim it back from the provider"))
+}
+
+/// Where each take's shot begins in the cut: after the selected takes before it.
+fn record_starts(project: &Project, jobs: &[Job<'_>], infos: &[MediaInfo]) -> Vec<Frames> {
+    let mut record = project.list.start.frames();
+    let mut starts = vec![record; jobs.len()];
+    for shot in &project.list.shots {
+        let takes = || (0..jobs.len()).filter(|index| jobs[*index].take.shot == shot.id);
+        takes().for_each(|index| starts[index] = record);
+        let selected = takes().find(|index| jobs[*index].selected);
+        record.0 += selected.and_then(|index| infos[index].video.as_ref()?.frames).unwrap_or_default().0;
+    }
+    starts
+}
+
+fn finish_one<'p>(project: &Project, job: Job<'p>, info: MediaInfo, record_start: Frames) -> Result<Finished<'p>, Failure> {
+    let folder = project.take_folder(&job.take);
+    let label = label(project, &job, record_start);
+    let from = Inputs {
+        render: job.delivery.clone(),
+        promise: job.state.plan.promise.clone(),
+        lane: job.prepared.decision.clone(),
+        record_start,
+        references: job.prepared.conformed.iter().map(|sound| relative(project, sound)).collect(),
+        label: digest_text(&format!("{label:?}")),
+    };
+    if let Some(facts) = read_facts(&folder).filter(|facts| facts.from == from && all_there(&folder, facts)) {
+        return Ok(Finished { job, facts, worked: false });
+    }
+    let maker = Maker { project, folder: &folder, job: &job, info: &info, label };
+    let facts = maker.make(from).map_err(|error| Failure::new(Exit::Internal, format!("failed to finish {}: {error}", job.take), "check that the disk has room, then run again; nothing is paid twice"))?;
+    Ok(Finished { job, facts, worked: true })
+}
+
+/// Paths under the project, so that facts hold wherever the folder is moved.
+fn relative(project: &Project, sound: &Conformed) -> Conformed {
+    let upload = sound.upload.strip_prefix(&project.root).unwrap_or(&sound.upload).to_owned();
+    Conformed { upload, ..sound.clone() }
+}
+
+pub(crate) fn read_facts(folder: &Path) -> Option<Facts> {
+    let text = std::fs::read(folder.join("facts.json")).ok()?;
+    serde_json::from_slice(&text).ok().filter(|facts: &Facts| facts.schema == SCHEMA)
+}
+
+fn all_there(folder: &Path, facts: &Facts) -> bool {
+    let files = facts.stems.iter().map(|stem| &stem.file).chain([&facts.picture]);
+    files.into_iter().all(|file| folder.join(file).is_file())
+}
+
+fn label(project: &Project, job: &Job<'_>, record_start: Frames) -> Label {
+    let start = project.list.start;
+    let shot = job.prepared.shot;
+    let stamp = i64::try_from(job.delivered_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default().to_string();
+    let note = [shot.character.as_deref(), shot.line.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    Label {
+        project: project.list.title.clone(),
+        scene: shot.id.to_string(),
+        take: job.take.number,
+        tape: job.take.to_string(),
+        tracks: Vec::new(),
+        note,
+        date: stamp.get(..10).unwrap_or_default().to_owned(),
+        time: stamp.get(11..19).unwrap_or_default().to_owned(),
+        start: Timecode::from_frames(record_start, start.rate(), start.is_drop()).unwrap_or(start),
+        time_reference: record_samples(record_start, start).unwrap_or_default().0,
+        unique_id: String::new(),
+    }
+}
+
+/// Makes the files of one take.
+struct Maker<'a> {
+    project: &'a Project,
+    folder: &'a Path,
+    job: &'a Job<'a>,
+    info: &'a MediaInfo,
+    label: Label,
+}
+
+impl Maker<'_> {
+    fn make(&self, from: Inputs) -> Result<Facts, MediaError> {
+        let clip = self.project.clip(&self.job.take);
+        let video = self.info.video.as_ref().ok_or_else(|| MediaError::Unsupported("the clip has no picture".to_owned()))?;
+        let length = picture_samples(video, SampleRate::HZ_48000).ok_or_else(|| MediaError::Unsupported("the clip's length is unknown".to_owned()))?;
+        let lane = from.lane.lane;
+        let picture = match lane {
+            Lane::Keep => "render.mp4",
+            Lane::Strip => "picture.mp4",
+        };
+        if lane == Lane::Strip {
+            write_whole(&self.folder.join(picture), |out| strip::strip(&mut open_plain(&clip)?, out).map(|_| ()))?;
+        }
+        let stems = self.stems(&clip, lane, length, &from.references)?;
+        let facts = Facts {
+            schema: SCHEMA.to_owned(),
+            take: self.job.take.to_string(),
+            findings: spec::compare(self.info, &from.promise),
+            from,
+            info: self.info.clone(),
+            picture: picture.to_owned(),
+            stems,
+        };
+        write_whole(&self.folder.join("facts.json"), |out| serde_json::to_writer_pretty(out, &facts).map_err(std::io::Error::from))?;
+        Ok(facts)
+    }
+
+    fn stems(&self, clip: &Path, lane: Lane, length: Samples, references: &[Conformed]) -> Result<Vec<StemFacts>, MediaError> {
+        let mut stems = Vec::new();
+        if self.info.audio.is_some() {
+            let role = if lane == Lane::Keep { Role::Mix } else { Role::Guide };
+            stems.push(self.stem(role, &decode(open_plain(clip)?, None)?, Samples(0), length)?);
+        }
+        let mut offset = Samples(0);
+        for (number, reference) in (1..).zip(references) {
+            let cut = reference.cut;
+            let source = open_plain(&self.project.root.join(&reference.source))?;
+            let sound = decode(source, Some(cut.kept))?;
+            stems.push(self.stem(Role::Reference(number), &sound, offset, length)?);
+            let next = cut.kept.length().0 * u64::from(SampleRate::HZ_48000.hertz()) / u64::from(cut.rate.hertz());
+            offset = Samples(offset.0 + next);
+        }
+        Ok(stems)
+    }
+
+    fn stem(&self, role: Role, sound: &Sound, offset: Samples, length: Samples) -> Result<StemFacts, MediaError> {
+        let laid = stems::lay(sound, offset, length)?;
+        let file = format!("stems/{}_{role}.wav", self.job.take);
+        let path = self.folder.join(&file);
+        let tracks = match laid.channels.len() {
+            1 => vec![role.to_string()],
+            _ => vec![format!("{role}-L"), format!("{role}-R")],
+        };
+        let unique_id = digest_text(&format!("{} {file}", self.job.delivery.sha256)).chars().take(32).collect();
+        let label = Label { tracks, unique_id, ..self.label.clone() };
+        write_whole(&path, |out| wav::write(out, &laid, &label))?;
+        Ok(StemFacts {
+            role: role.to_string(),
+            file,
+            channels: u16::try_from(laid.channels.len()).unwrap_or(u16::MAX),
+            samples: length,
+            time_reference: Samples(label.time_reference),
+            sha256: digest(&path)?.0,
+        })
+    }
+}
+
+/// The path of a finished take's file.
+pub(crate) fn file_of(project: &Project, take: &TakeId, file: &str) -> PathBuf {
+    project.take_folder(take).join(file)
+}

@@ -1,0 +1,177 @@
+//! A project's folder: where things lie, files that are whole or absent, and one writer at a time.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use seedpost_core::shot::{ProviderName, ShotList, TakeId};
+use seedpost_media::worker::Worker;
+use seedpost_render::ledger::Ledger;
+use seedpost_render::runner::TEMPORARY;
+use sha2::{Digest as _, Sha256};
+
+use crate::output::{Exit, Failure};
+
+/// How long FFmpeg may work on one file that is measured.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The largest shot list that is read, in bytes.
+const MAX_LIST: u64 = 64 << 20;
+
+/// A shot list and the folder around it.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// The list's own path.
+    pub(crate) path: PathBuf,
+    /// The folder that holds it.
+    pub(crate) root: PathBuf,
+    /// What it says.
+    pub(crate) list: ShotList,
+}
+
+impl Project {
+    /// Reads a shot list; `provider` replaces the one that it names.
+    pub(crate) fn open(path: &Path, provider: Option<ProviderName>) -> Result<Project, Failure> {
+        let text = read_list(path)?;
+        let mut list = ShotList::parse(&text).map_err(|faults| Failure::of_faults(path.display(), faults))?;
+        if let Some(provider) = provider {
+            list.shots.iter_mut().for_each(|shot| shot.render.provider = provider);
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let root = folder.canonicalize().map_err(|error| Failure::disk("open", folder, &error))?;
+        Ok(Project { path: path.to_owned(), root, list })
+    }
+
+    /// seedpost's own folder.
+    pub(crate) fn hidden(&self) -> PathBuf {
+        self.root.join(".seedpost")
+    }
+
+    /// The folder of a take: `takes/<shot>/<take>`.
+    pub(crate) fn take_folder(&self, take: &TakeId) -> PathBuf {
+        self.root.join("takes").join(take.shot.as_str()).join(format!("T{:02}", take.number))
+    }
+
+    /// The clip as it was delivered.
+    pub(crate) fn clip(&self, take: &TakeId) -> PathBuf {
+        self.take_folder(take).join("render.mp4")
+    }
+
+    /// Opens the ledger, and makes it where it is missing.
+    pub(crate) async fn ledger(&self) -> Result<Ledger, Failure> {
+        make_folder(&self.hidden())?;
+        Ledger::open(&self.hidden().join("ledger.db")).await.map_err(|error| ledger_failure(&error))
+    }
+
+    /// Keeps other runs out of this folder for as long as the answer lives.
+    pub(crate) fn lock(&self) -> Result<File, Failure> {
+        make_folder(&self.hidden())?;
+        let path = self.hidden().join("lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| Failure::disk("open", &path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(Failure::new(Exit::Usage, format!("another seedpost is working in {}", self.root.display()), "wait until it is done, or stop it; what it has paid for is safe"))
+            }
+            Err(fs::TryLockError::Error(error)) => Err(Failure::disk("lock", &path, &error)),
+        }
+    }
+
+    /// Removes what a killed run left unfinished. Only under the lock.
+    pub(crate) fn sweep(&self) {
+        for folder in [self.root.join("turnover"), self.hidden().join("conformed")] {
+            sweep_folder(&folder);
+        }
+        for shot in &self.list.shots {
+            for number in 1..=shot.takes {
+                let folder = self.take_folder(&TakeId { shot: shot.id.clone(), number });
+                sweep_folder(&folder);
+                sweep_folder(&folder.join("stems"));
+            }
+        }
+    }
+}
+
+fn sweep_folder(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY)) {
+        let path = entry.path();
+        // What cannot be removed does no harm: nobody reads these names.
+        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    }
+}
+
+fn read_list(path: &Path) -> Result<String, Failure> {
+    let file = open_plain(path).map_err(|error| {
+        let failure = Failure::disk("read", path, &error);
+        if error.kind() == io::ErrorKind::NotFound { Failure::new(Exit::Usage, format!("there is no shot list {}", path.display()), "name one: `seedpost check shots.toml`") } else { failure }
+    })?;
+    let mut text = String::new();
+    let read = file.take(MAX_LIST + 1).read_to_string(&mut text);
+    read.map_err(|error| Failure::new(Exit::Invalid, format!("failed to read {}: {error}", path.display()), "a shot list is TOML or JSON in UTF-8"))?;
+    Ok(text)
+}
+
+/// Opens a file that is one: no folder, no pipe that never ends, no device.
+pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    File::open(path)
+}
+
+/// Makes a folder and those above it.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder).map_err(|error| Failure::disk("make the folder", folder, &error))
+}
+
+/// Writes a file under a temporary name, syncs it, and renames it: it is whole or it is not there.
+pub(crate) fn write_whole<E: From<io::Error>>(path: &Path, fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>) -> Result<(), E> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    let mut writer = BufWriter::with_capacity(1 << 20, file.as_file());
+    fill(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    file.as_file().sync_all()?;
+    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// SHA-256 of a file, in hex, and its length.
+pub(crate) fn digest(path: &Path) -> io::Result<(String, u64)> {
+    let mut hasher = Sha256::new();
+    let bytes = io::copy(&mut open_plain(path)?, &mut hasher)?;
+    Ok((format!("{:x}", hasher.finalize()), bytes))
+}
+
+/// SHA-256 of a text, in hex.
+pub(crate) fn digest_text(text: &str) -> String {
+    format!("{:x}", Sha256::digest(text.as_bytes()))
+}
+
+/// The FFmpeg worker program: `SEEDPOST_AV`, else the one beside this program.
+pub(crate) fn worker_program() -> PathBuf {
+    let named = std::env::var_os("SEEDPOST_AV").map(PathBuf::from);
+    let beside = || std::env::current_exe().ok().map(|own| own.with_file_name("seedpost-av"));
+    named.or_else(beside).unwrap_or_else(|| PathBuf::from("seedpost-av"))
+}
+
+/// A worker that is started when it is first needed.
+pub(crate) fn worker() -> Worker {
+    Worker::new(worker_program(), PATIENCE)
+}
+
+/// A ledger failure with what to do about it.
+pub(crate) fn ledger_failure(error: &seedpost_render::ledger::LedgerError) -> Failure {
+    use seedpost_render::ledger::LedgerError;
+    let hint = match error {
+        LedgerError::Conflict(_) => "run one seedpost at a time in a project",
+        LedgerError::NetworkDisk(_) => "copy the project to a local disk",
+        LedgerError::Damaged { .. } => "keep the file, and restore it from a copy; it holds what was paid",
+        _ => "check that the disk has room and the folder may be written; keep the ledger, it holds what was paid",
+    };
+    Failure::new(Exit::Internal, error.to_string(), hint)
+}

@@ -1,0 +1,239 @@
+//! Compressed or plain sound as planar samples, with exactly the samples that are meant to be heard.
+//!
+//! Symphonia decodes. It does not apply MP4 edit lists, so lead and tail are taken off here.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error as SymphoniaError;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::meta::MetadataOptions;
+
+use seedpost_core::time::{SampleRate, Samples, TimeRange};
+
+use crate::MediaError;
+use crate::mp4::{Movie, Presentation, TrackKind};
+
+/// The most samples per channel that one call decodes: about ten minutes at 48 kHz.
+pub const MAX_SAMPLES: u64 = 30_000_000;
+
+/// Decoded sound: one vector of samples a channel, all of one length, full scale at ±1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sound {
+    /// Samples in a second.
+    pub rate: SampleRate,
+    /// The channels, left before right.
+    pub channels: Vec<Vec<f32>>,
+}
+
+impl Sound {
+    /// The samples in each channel.
+    #[must_use]
+    pub fn length(&self) -> Samples {
+        Samples(self.channels.first().map_or(0, |channel| channel.len() as u64))
+    }
+}
+
+/// Decodes a file's first sound track, or only `range` of it.
+///
+/// # Errors
+/// `Unsupported` when no decoder knows it, `Limit` past [`MAX_SAMPLES`], `Malformed` when the stream
+/// itself breaks off.
+pub fn decode<R: Read + Seek + Send + Sync + 'static>(mut source: R, range: Option<TimeRange<Samples>>) -> Result<Sound, MediaError> {
+    let presentation = presentation(&mut source)?;
+    let mut stream = Stream::open(source)?;
+    let wanted = range.unwrap_or(TimeRange { start: Samples(0), end: Samples(u64::MAX) });
+    let mut taker = Taker::new(stream.rate, presentation, wanted);
+    while let Some(planes) = stream.next()? {
+        if !taker.take(&planes)? {
+            break;
+        }
+    }
+    taker.finish()
+}
+
+/// Counts the samples of a sound file by its packets, without decoding them.
+///
+/// # Errors
+/// As [`decode`].
+pub fn count<R: Read + Seek + Send + Sync + 'static>(source: R) -> Result<Counted, MediaError> {
+    let mut stream = Stream::open(source)?;
+    let mut samples: u64 = 0;
+    while let Some(packet) = read_packet(stream.format.as_mut())? {
+        if packet.track_id == stream.track {
+            samples = samples.saturating_add(packet.dur.get());
+        }
+    }
+    Ok(Counted { rate: stream.rate, channels: stream.channels, samples: Samples(samples), priming: stream.delay })
+}
+
+/// What a sound file's headers and packets tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    /// Samples in a second.
+    pub rate: SampleRate,
+    /// The number of channels.
+    pub channels: u32,
+    /// Samples per channel that are heard.
+    pub samples: Samples,
+    /// Samples of lead that the decoder drops, where the file tells.
+    pub priming: Option<u64>,
+}
+
+/// What the edit list of an MP4 says; everything is heard in any other file.
+fn presentation<R: Read + Seek>(source: &mut R) -> Result<Presentation, MediaError> {
+    let mut head = [0; 8];
+    source.seek(SeekFrom::Start(0))?;
+    let found = source.read(&mut head)?;
+    let is_mp4 = found == 8 && matches!(&head[4..], b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip");
+    let everything = Presentation { delay: 0, skip: 0, length: None, known: false };
+    let presentation = if is_mp4 {
+        let movie = Movie::read(source)?;
+        let track = movie.first(TrackKind::Sound).ok_or_else(|| MediaError::Unsupported("a file without sound".to_owned()))?;
+        movie.presentation(track)
+    } else {
+        everything
+    };
+    source.seek(SeekFrom::Start(0))?;
+    Ok(presentation)
+}
+
+/// Any reader, as Symphonia wants it.
+struct Reader<R> {
+    inner: R,
+    length: u64,
+}
+
+impl<R: Read> Read for Reader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl<R: Seek> Seek for Reader<R> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+impl<R: Read + Seek + Send + Sync> MediaSource for Reader<R> {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.length)
+    }
+}
+
+struct Stream {
+    format: Box<dyn FormatReader>,
+    decoder: Box<dyn AudioDecoder>,
+    track: u32,
+    rate: SampleRate,
+    channels: u32,
+    delay: Option<u64>,
+}
+
+impl Stream {
+    fn open<R: Read + Seek + Send + Sync + 'static>(mut source: R) -> Result<Stream, MediaError> {
+        let length = source.seek(SeekFrom::End(0))?;
+        source.seek(SeekFrom::Start(0))?;
+        let source = MediaSourceStream::new(Box::new(Reader { inner: source, length }), MediaSourceStreamOptions::default());
+        let probe = symphonia::default::get_probe();
+        let format = probe.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).map_err(translate)?;
+        let missing = |what: &str| MediaError::Unsupported(what.to_owned());
+        let track = format.default_track(TrackType::Audio).ok_or_else(|| missing("a file without sound"))?;
+        let params = track.codec_params.as_ref().and_then(|params| params.audio()).ok_or_else(|| missing("sound in an unknown codec"))?;
+        let decoder = symphonia::default::get_codecs().make_audio_decoder(params, &AudioDecoderOptions::default()).map_err(translate)?;
+        let rate = params.sample_rate.and_then(SampleRate::new).ok_or_else(|| missing("sound without a sample rate"))?;
+        let channels = params.channels.as_ref().map_or(0, |channels| u32::try_from(channels.count()).unwrap_or(0));
+        let (track, delay) = (track.id, track.delay.map(u64::from));
+        Ok(Stream { decoder, track, rate, channels, delay, format })
+    }
+
+    /// The next packet's samples, a vector for each channel.
+    fn next(&mut self) -> Result<Option<Vec<Vec<f32>>>, MediaError> {
+        loop {
+            let Some(packet) = read_packet(self.format.as_mut())? else { return Ok(None) };
+            if packet.track_id != self.track {
+                continue;
+            }
+            let decoded = self.decoder.decode(&packet).map_err(translate)?;
+            let mut planes = Vec::new();
+            decoded.copy_to_vecs_planar(&mut planes);
+            return Ok(Some(planes));
+        }
+    }
+}
+
+fn read_packet(format: &mut dyn FormatReader) -> Result<Option<symphonia::core::packet::Packet>, MediaError> {
+    match format.next_packet() {
+        // MPEG streams have no end mark: they end where the file does.
+        Err(SymphoniaError::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+        other => other.map_err(translate),
+    }
+}
+
+fn translate(error: SymphoniaError) -> MediaError {
+    match error {
+        SymphoniaError::IoError(error) => MediaError::Io(error),
+        SymphoniaError::Unsupported(what) => MediaError::Unsupported(what.to_owned()),
+        other => MediaError::malformed("sound", 0, other.to_string()),
+    }
+}
+
+/// Collects the wanted part of a stream.
+struct Taker {
+    rate: SampleRate,
+    planes: Vec<Vec<f32>>,
+    delay: u64,
+    /// Decoded samples still to be dropped.
+    skip: u64,
+    /// Samples still to be kept.
+    keep: u64,
+}
+
+impl Taker {
+    fn new(rate: SampleRate, presentation: Presentation, wanted: TimeRange<Samples>) -> Taker {
+        // The wanted range counts heard samples, the delay's silence first.
+        let delay = presentation.delay.saturating_sub(wanted.start.0);
+        let into = wanted.start.0.saturating_sub(presentation.delay);
+        let heard = presentation.length.unwrap_or(u64::MAX).saturating_sub(into);
+        let keep = heard.min(wanted.length().0.saturating_sub(delay));
+        Taker { rate, planes: Vec::new(), delay: delay.min(wanted.length().0), skip: presentation.skip.saturating_add(into), keep }
+    }
+
+    /// Takes a packet; answers whether more is wanted.
+    fn take(&mut self, packet: &[Vec<f32>]) -> Result<bool, MediaError> {
+        let length = packet.first().map_or(0, |channel| channel.len() as u64);
+        if self.planes.is_empty() {
+            let silence = vec![0.0; usize::try_from(self.delay.min(MAX_SAMPLES)).unwrap_or(0)];
+            self.planes = vec![silence; packet.len()];
+        }
+        if self.planes.len() != packet.len() {
+            return Err(MediaError::Unsupported("sound whose number of channels changes".to_owned()));
+        }
+        let start = self.skip.min(length);
+        let end = length.min(start.saturating_add(self.keep));
+        self.skip -= start;
+        self.keep -= end - start;
+        for (plane, channel) in self.planes.iter_mut().zip(packet) {
+            plane.extend(channel.iter().skip(start as usize).take((end - start) as usize));
+        }
+        let found = self.planes.first().map_or(0, |plane| plane.len() as u64);
+        if found > MAX_SAMPLES {
+            return Err(MediaError::Limit { what: "samples of sound", found, allowed: MAX_SAMPLES });
+        }
+        Ok(self.keep > 0)
+    }
+
+    fn finish(self) -> Result<Sound, MediaError> {
+        if self.planes.first().is_none_or(Vec::is_empty) {
+            return Err(MediaError::malformed("sound", 0, "no samples could be decoded"));
+        }
+        Ok(Sound { rate: self.rate, channels: self.planes })
+    }
+}

@@ -1,0 +1,75 @@
+//! The MPEG-4 descriptor of a sound entry (ISO/IEC 14496-1, 7.2.6; 14496-3, 1.6.2.1): what the codec
+//! itself says of rate and channels, which the sample entry around it may not know.
+
+use super::atom::{Atom, inside};
+use crate::MediaError;
+
+/// The sampling frequencies of 14496-3, table 1.18.
+const FREQUENCIES: [u32; 13] = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
+
+pub(super) struct AudioConfig {
+    pub(super) codec: &'static str,
+    pub(super) hertz: Option<u32>,
+    pub(super) channels: Option<u32>,
+}
+
+/// Reads the descriptor of an `mp4a` entry; `None` for entries of other codecs.
+pub(super) fn audio_config(entry: Atom<'_>) -> Result<Option<AudioConfig>, MediaError> {
+    if entry.kind != *b"mp4a" {
+        return Ok(None);
+    }
+    let esds = inside(entry, 28)?.into_iter().find(|atom| atom.kind == *b"esds");
+    let esds = esds.ok_or_else(|| entry.fault("an mp4a entry without esds"))?;
+    let body = esds.body.get(4..).unwrap_or_default();
+    Ok(Some(read(body).ok_or_else(|| esds.fault("its descriptors are cut"))?))
+}
+
+fn read(body: &[u8]) -> Option<AudioConfig> {
+    let stream = descriptor(body, 0x03)?;
+    let flags = *stream.get(2)?;
+    let depends = if flags & 0x80 != 0 { 2 } else { 0 };
+    let clock = if flags & 0x20 != 0 { 2 } else { 0 };
+    let config = descriptor(stream.get(3_usize.checked_add(depends)?.checked_add(clock)?..)?, 0x04)?;
+    let codec = match *config.first()? {
+        0x40 | 0x66 | 0x67 | 0x68 => "aac",
+        0x69 | 0x6b => "mp3",
+        _ => "mp4a",
+    };
+    let specific = config.get(13..).and_then(|rest| descriptor(rest, 0x05)).unwrap_or_default();
+    let (hertz, channels) = audio_specific(specific).unwrap_or((None, None));
+    Some(AudioConfig { codec, hertz, channels })
+}
+
+/// The body of the descriptor with this tag at the start of `bytes`.
+fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let (found, mut rest) = bytes.split_first()?;
+    if *found != tag {
+        return None;
+    }
+    let mut length: usize = 0;
+    for _ in 0..4 {
+        let (byte, after) = rest.split_first()?;
+        rest = after;
+        length = (length << 7) | usize::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    rest.get(..length.min(rest.len()))
+}
+
+/// Rate and channels of an `AudioSpecificConfig` with a frequency index; others are left unknown.
+fn audio_specific(bytes: &[u8]) -> Option<(Option<u32>, Option<u32>)> {
+    let bits = u16::from_be_bytes(*bytes.first_chunk::<2>()?);
+    let object = bits >> 11;
+    if object == 31 {
+        return None;
+    }
+    let hertz = FREQUENCIES.get(usize::from((bits >> 7) & 0xf)).copied();
+    let channels = hertz.and(match (bits >> 3) & 0xf {
+        0 => None,
+        7 => Some(8),
+        channels => Some(channels.into()),
+    });
+    Some((hertz, channels))
+}

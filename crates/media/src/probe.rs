@@ -1,0 +1,159 @@
+//! Any file this crate can read, as facts; told apart by content and never by name.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
+use seedpost_core::time::{SampleRate, Samples};
+
+use crate::MediaError;
+use crate::decode;
+use crate::mp4::{Movie, TrackKind};
+
+/// The largest side of a picture that is believed, in pixels.
+const MAX_SIDE: usize = 1 << 17;
+
+/// Measures a file.
+///
+/// # Errors
+/// `Unsupported` for what this crate does not read: the FFmpeg worker may. `Malformed` and `Limit` are
+/// final.
+pub fn probe<R: Read + Seek + Send + Sync + 'static>(mut source: R) -> Result<MediaInfo, MediaError> {
+    let bytes = source.seek(SeekFrom::End(0))?;
+    let mut head = [0; 32];
+    source.seek(SeekFrom::Start(0))?;
+    let length = read_head(&mut source, &mut head)?;
+    source.seek(SeekFrom::Start(0))?;
+    let mut info = MediaInfo {
+        container: String::new(),
+        bytes,
+        video: None,
+        audio: None,
+        still: None,
+        fast_start: None,
+        fragmented: false,
+        measured_by: "seedpost".to_owned(),
+    };
+    match sniff(&head[..length])? {
+        Content::Movie => read_movie(&mut source, &mut info)?,
+        Content::Wav => read_wav(source, &mut info)?,
+        Content::Sound(format) => read_sound(source, format, &mut info)?,
+        Content::Still(format) => read_still(source, format, &mut info)?,
+    }
+    Ok(info)
+}
+
+fn read_head<R: Read>(source: &mut R, head: &mut [u8]) -> Result<usize, MediaError> {
+    let mut length = 0;
+    while length < head.len() {
+        match source.read(&mut head[length..])? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    Ok(length)
+}
+
+enum Content {
+    Movie,
+    Wav,
+    Sound(&'static str),
+    Still(&'static str),
+}
+
+/// Tells the format by its first bytes.
+fn sniff(head: &[u8]) -> Result<Content, MediaError> {
+    let at = |offset: usize, bytes: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(bytes));
+    Ok(match head {
+        [] => return Err(MediaError::malformed("file", 0, "the file is empty")),
+        _ if at(0, b"RIFF") && at(8, b"WEBP") => Content::Still("webp"),
+        _ if at(0, b"RIFF") && at(8, b"WAVE") => Content::Wav,
+        _ if at(0, b"\x89PNG\r\n\x1a\n") => Content::Still("png"),
+        _ if at(0, b"\xff\xd8\xff") => Content::Still("jpeg"),
+        _ if at(0, b"GIF8") => Content::Still("gif"),
+        _ if at(0, b"BM") => Content::Still("bmp"),
+        _ if at(0, b"II*\0") || at(0, b"MM\0*") => Content::Still("tiff"),
+        _ if at(4, b"ftyphei") || at(4, b"ftypmif1") || at(4, b"ftypavif") => Content::Still("heic"),
+        _ if [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"].iter().any(|kind| at(4, *kind)) => Content::Movie,
+        _ if at(0, b"fLaC") => Content::Sound("flac"),
+        _ if at(0, b"OggS") => Content::Sound("ogg"),
+        _ if at(0, b"FORM") && (at(8, b"AIFF") || at(8, b"AIFC")) => Content::Sound("aiff"),
+        [0xff, second, ..] if second & 0xe6 == 0xe2 => Content::Sound("mp3"),
+        _ if at(0, b"ID3") => Content::Sound("mp3"),
+        [b'<', ..] => return Err(MediaError::Unsupported("the file is a web page or XML, not media".to_owned())),
+        _ => return Err(MediaError::Unsupported(format!("no known media format begins with {:02x?}", &head[..head.len().min(8)]))),
+    })
+}
+
+fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<(), MediaError> {
+    let movie = Movie::read(source)?;
+    info.container = if movie.brand == "qt  " || movie.brand.is_empty() { "mov" } else { "mp4" }.to_owned();
+    info.fast_start = Some(movie.fast_start);
+    info.video = movie.first(TrackKind::Picture).map(|track| VideoInfo {
+        codec: track.codec.clone(),
+        width: track.size.0,
+        height: track.size.1,
+        rate: movie.rate(track),
+        frames: Some(movie.frames(track)),
+    });
+    info.audio = movie.first(TrackKind::Sound).and_then(|track| {
+        let (sample_rate, channels) = track.sound?;
+        let presentation = movie.presentation(track);
+        let priming = presentation.known.then_some(presentation.skip);
+        Some(AudioInfo { codec: track.codec.clone(), sample_rate, channels, samples: movie.heard(track), priming })
+    });
+    if info.video.is_none() && info.audio.is_none() {
+        return Err(MediaError::malformed("mp4", 0, "neither picture nor sound"));
+    }
+    if info.video.is_none() {
+        "m4a".clone_into(&mut info.container);
+    }
+    Ok(())
+}
+
+fn read_wav<R: Read + Seek>(source: R, info: &mut MediaInfo) -> Result<(), MediaError> {
+    let reader = hound::WavReader::new(BufReader::new(source)).map_err(|error| match error {
+        hound::Error::Unsupported => MediaError::Unsupported("a WAV of an unusual kind".to_owned()),
+        hound::Error::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => MediaError::Malformed { format: "wav", at: 0, what: error.to_string() },
+        other => MediaError::malformed("wav", 0, other.to_string()),
+    })?;
+    let spec = reader.spec();
+    let samples = u64::from(reader.duration());
+    let frame = u64::from(spec.channels) * u64::from(spec.bits_per_sample.div_ceil(8));
+    let needed = samples.saturating_mul(frame);
+    if needed > info.bytes {
+        let what = format!("its header says {samples} samples ({needed} bytes), the file holds {} bytes: it was cut short", info.bytes);
+        return Err(MediaError::malformed("wav", 40, what));
+    }
+    let sample_rate = SampleRate::new(spec.sample_rate).ok_or_else(|| MediaError::malformed("wav", 24, "a sample rate of zero"))?;
+    if spec.channels == 0 {
+        return Err(MediaError::malformed("wav", 22, "no channels"));
+    }
+    let kind = if spec.sample_format == hound::SampleFormat::Float { "f" } else { "s" };
+    let order = if spec.bits_per_sample == 8 { "pcm_u8".to_owned() } else { format!("pcm_{kind}{}le", spec.bits_per_sample) };
+    info.container = "wav".to_owned();
+    info.audio = Some(AudioInfo { codec: order, sample_rate, channels: spec.channels.into(), samples: Some(Samples(samples)), priming: Some(0) });
+    Ok(())
+}
+
+fn read_sound<R: Read + Seek + Send + Sync + 'static>(source: R, format: &str, info: &mut MediaInfo) -> Result<(), MediaError> {
+    let counted = decode::count(source)?;
+    info.container = format.to_owned();
+    info.audio = Some(AudioInfo {
+        codec: if format == "ogg" { "vorbis" } else { format }.to_owned(),
+        sample_rate: counted.rate,
+        channels: counted.channels,
+        samples: Some(counted.samples),
+        priming: counted.priming,
+    });
+    Ok(())
+}
+
+fn read_still<R: Read + Seek>(source: R, format: &'static str, info: &mut MediaInfo) -> Result<(), MediaError> {
+    let size = imagesize::reader_size(BufReader::new(source)).map_err(|error| MediaError::malformed(format, 0, error.to_string()))?;
+    let side = |pixels: usize| u32::try_from(pixels).ok().filter(|_| pixels > 0 && pixels <= MAX_SIDE);
+    let allowed = MAX_SIDE as u64;
+    let limit = MediaError::Limit { what: "pixels on a side", found: size.width.max(size.height) as u64, allowed };
+    info.container = format.to_owned();
+    info.still = Some(side(size.width).zip(side(size.height)).ok_or(limit)?);
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! The FFmpeg worker seen from outside: requests, answers, and a client that outlives its crashes.
+//!
+//! The worker is another program, because C code that parses strangers' files must share neither
+//! memory nor keys with this one. One line of JSON goes in, one comes out.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use seedpost_core::media::MediaInfo;
+use serde::{Deserialize, Serialize};
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: u64 = 1 << 20;
+
+/// What the worker can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Measure a file with FFmpeg.
+    Probe {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Encode a clip of moving bars with captions: H.264, and AAC where there is sound.
+    Clip(ClipOrder),
+}
+
+/// A clip to encode.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClipOrder {
+    /// The file to write; its folder exists.
+    pub out: PathBuf,
+    /// Width in pixels; even.
+    pub width: u32,
+    /// Height in pixels; even.
+    pub height: u32,
+    /// Frames, at 24 a second.
+    pub frames: u32,
+    /// Lines of text burnt into the picture, above the frame counter.
+    pub captions: Vec<String>,
+    /// A file of 48 kHz stereo sound as interleaved 32-bit little-endian floats; no sound track where
+    /// absent.
+    pub sound: Option<PathBuf>,
+}
+
+/// What the worker answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// The facts asked for.
+    Info(Box<MediaInfo>),
+    /// It is done.
+    Done,
+    /// It could not be done.
+    Failed {
+        /// Why, in words.
+        message: String,
+    },
+}
+
+/// Says why the worker gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The program could not be started.
+    #[error("failed to start {program}: {error}")]
+    Start {
+        /// The program.
+        program: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It ended in the middle of a request; the next request starts it again.
+    #[error("the media worker ended while it worked on this file")]
+    Crashed,
+    /// It took too long and was ended; the next request starts it again.
+    #[error("the media worker was ended after {0} s on this file")]
+    Hung(u64),
+    /// It answered that it cannot.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A worker that is started when it is first asked.
+#[derive(Debug)]
+pub struct Worker {
+    program: PathBuf,
+    patience: Duration,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    answers: Receiver<String>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Worker {
+    /// Names the program and how long one answer may take.
+    #[must_use]
+    pub fn new(program: PathBuf, patience: Duration) -> Worker {
+        Worker { program, patience, running: None }
+    }
+
+    /// Measures a file with FFmpeg.
+    ///
+    /// # Errors
+    /// Why there is no answer; the worker is ready for the next request all the same.
+    pub fn probe(&mut self, path: PathBuf) -> Result<MediaInfo, WorkerError> {
+        match self.ask(&Request::Probe { path })? {
+            Answer::Info(info) => Ok(*info),
+            _ => Err(WorkerError::Crashed),
+        }
+    }
+
+    /// Encodes a clip.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`].
+    pub fn clip(&mut self, order: ClipOrder) -> Result<(), WorkerError> {
+        self.ask(&Request::Clip(order)).map(|_| ())
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Answer, WorkerError> {
+        let mut running = match self.running.take() {
+            Some(running) => running,
+            None => self.start()?,
+        };
+        let line = serde_json::to_string(request).expect("requests are plain data");
+        let sent = running.child.stdin.as_mut().map(|stdin| writeln!(stdin, "{line}"));
+        if !matches!(sent, Some(Ok(()))) {
+            return Err(WorkerError::Crashed);
+        }
+        let answer = running.answers.recv_timeout(self.patience).map_err(|error| match error {
+            RecvTimeoutError::Timeout => WorkerError::Hung(self.patience.as_secs()),
+            RecvTimeoutError::Disconnected => WorkerError::Crashed,
+        })?;
+        let answer = serde_json::from_str(&answer).map_err(|_| WorkerError::Crashed)?;
+        self.running = Some(running);
+        match answer {
+            Answer::Failed { message } => Err(WorkerError::Failed(message)),
+            answer => Ok(answer),
+        }
+    }
+
+    fn start(&self) -> Result<Running, WorkerError> {
+        let mut command = Command::new(&self.program);
+        // Nothing that the worker parses may see a key.
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH"));
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = child.map_err(|error| WorkerError::Start { program: self.program.display().to_string(), error })?;
+        let (sender, answers) = channel();
+        if let Some(stdout) = child.stdout.take() {
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stdout);
+                loop {
+                    let mut line = String::new();
+                    let read = reader.by_ref().take(MAX_ANSWER).read_line(&mut line);
+                    if !matches!(read, Ok(length) if length > 0) || sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Ok(Running { child, answers })
+    }
+}

@@ -1,0 +1,299 @@
+//! The record of takes and payments: append-only events in SQLite, folded by `core::job`.
+//!
+//! Two programs may both believe that they own a take; the key `(take, seq)` lets one of them append.
+//! The budget is a row that changes in the same transaction as the events it counts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use seedpost_core::cost::{Budget, OverBudget, Reservation, Usd};
+use seedpost_core::job::{Event, IllegalTransition, JobRef, Resolution, Take};
+use seedpost_core::shot::TakeId;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, Sqlite, Transaction};
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS event (
+  take TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000 AS INTEGER)),
+  kind TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  PRIMARY KEY (take, seq)
+);
+CREATE TABLE IF NOT EXISTS request (
+  provider TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  take TEXT NOT NULL,
+  PRIMARY KEY (provider, request_id)
+);
+CREATE TABLE IF NOT EXISTS budget (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  limit_micros INTEGER,
+  committed_micros INTEGER NOT NULL CHECK (committed_micros >= 0)
+);
+INSERT OR IGNORE INTO budget VALUES (1, NULL, 0);
+CREATE TRIGGER IF NOT EXISTS event_is_append_only_1 BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS event_is_append_only_2 BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+";
+
+/// Says why the ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database failed.
+    #[error("the ledger {path}: {error}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: sqlx::Error,
+    },
+    /// Another program appended first.
+    #[error("another program is working on take {0}")]
+    Conflict(String),
+    /// What stands there makes no sense.
+    #[error("the ledger's take {take} is damaged: {what}")]
+    Damaged {
+        /// The take.
+        take: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The event cannot follow.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+    /// The money is not there.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+    /// SQLite's locks do not hold there.
+    #[error("the ledger {0} is on a network file system, where two machines could both pay; keep the project on a local disk")]
+    NetworkDisk(PathBuf),
+}
+
+/// An open ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    pool: SqlitePool,
+    path: PathBuf,
+}
+
+/// A line of a take's history.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// When, as Unix milliseconds of the database's clock.
+    pub at_ms: u64,
+    /// What.
+    pub event: Event,
+}
+
+impl Ledger {
+    /// Opens or makes the ledger; its folder exists.
+    ///
+    /// # Errors
+    /// When the disk refuses, the file is no ledger, or it lies on a network file system.
+    pub async fn open(path: &Path) -> Result<Ledger, LedgerError> {
+        if is_network_disk(path) {
+            return Err(LedgerError::NetworkDisk(path.to_owned()));
+        }
+        let failed = |error| LedgerError::Database { path: path.to_owned(), error };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(20));
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(failed)?;
+        sqlx::raw_sql(SCHEMA).execute(&pool).await.map_err(failed)?;
+        Ok(Ledger { pool, path: path.to_owned() })
+    }
+
+    fn failed(&self, error: sqlx::Error) -> LedgerError {
+        LedgerError::Database { path: self.path.clone(), error }
+    }
+
+    /// Begins a transaction that no other writer can share.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.failed(error))
+    }
+
+    /// Sets what may be spent in all; `None` takes the limit away.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_limit(&self, limit: Option<Usd>) -> Result<(), LedgerError> {
+        let query = sqlx::query("UPDATE budget SET limit_micros = ? WHERE id = 1").bind(limit.map(to_column));
+        query.execute(&self.pool).await.map(|_| ()).map_err(|error| self.failed(error))
+    }
+
+    /// What may be spent and what is committed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn budget(&self) -> Result<Budget, LedgerError> {
+        let mut transaction = self.begin().await?;
+        read_budget(&mut transaction).await.map_err(|error| self.failed(error))
+    }
+
+    /// All takes, folded.
+    ///
+    /// # Errors
+    /// When the database fails or a take is damaged.
+    pub async fn takes(&self) -> Result<BTreeMap<TakeId, Take>, LedgerError> {
+        let rows = sqlx::query("SELECT take, at_ms, payload FROM event ORDER BY take, seq");
+        let rows = rows.fetch_all(&self.pool).await.map_err(|error| self.failed(error))?;
+        let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+        for row in rows {
+            let take: String = row.get(0);
+            let line = read_line(&take, row.get(1), row.get(2))?;
+            lines.entry(take).or_default().push(line);
+        }
+        let mut takes = BTreeMap::new();
+        for (name, lines) in lines {
+            let id = name.parse().map_err(|()| damaged(&name, "its name is not a take's"))?;
+            takes.extend(fold(&name, lines)?.map(|take| (id, take)));
+        }
+        Ok(takes)
+    }
+
+    /// A take's history, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails or a line is damaged.
+    pub async fn history(&self, id: &TakeId) -> Result<Vec<Line>, LedgerError> {
+        let mut transaction = self.begin().await?;
+        self.read_history(&mut transaction, id).await
+    }
+
+    async fn read_history(&self, transaction: &mut Transaction<'static, Sqlite>, id: &TakeId) -> Result<Vec<Line>, LedgerError> {
+        let name = id.to_string();
+        let rows = sqlx::query("SELECT at_ms, payload FROM event WHERE take = ? ORDER BY seq").bind(&name);
+        let rows = rows.fetch_all(&mut **transaction).await.map_err(|error| self.failed(error))?;
+        rows.into_iter().map(|row| read_line(&name, row.get(0), row.get(1))).collect()
+    }
+
+    /// One take, folded.
+    ///
+    /// # Errors
+    /// When the database fails or the take is damaged.
+    pub async fn take(&self, id: &TakeId) -> Result<Option<Take>, LedgerError> {
+        fold(&id.to_string(), self.history(id).await?)
+    }
+
+    /// The database's clock, as Unix milliseconds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn now(&self) -> Result<u64, LedgerError> {
+        let row = sqlx::query("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)").fetch_one(&self.pool).await;
+        let now: i64 = row.map_err(|error| self.failed(error))?.get(0);
+        Ok(u64::try_from(now).unwrap_or(0))
+    }
+
+    /// Appends an event that costs nothing, as number `seq` of its take.
+    ///
+    /// # Errors
+    /// `Conflict` when that number is taken, `Illegal` when the event cannot follow.
+    pub async fn append(&self, id: &TakeId, seq: u64, event: Event) -> Result<Take, LedgerError> {
+        let mut transaction = self.begin().await?;
+        let take = self.append_in(&mut transaction, id, seq, event).await?;
+        transaction.commit().await.map_err(|error| self.failed(error))?;
+        Ok(take)
+    }
+
+    /// Appends the intent to send `body`, and sets its price aside, in one transaction that is on disk
+    /// when this returns. Only then may the request go out.
+    ///
+    /// # Errors
+    /// `OverBudget` when the money is not there; then nothing was written. Else as [`Ledger::append`].
+    pub async fn intend(&self, id: &TakeId, seq: u64, body: serde_json::Value, price: Usd) -> Result<(Take, Reservation), LedgerError> {
+        let mut transaction = self.begin().await?;
+        let mut budget = read_budget(&mut transaction).await.map_err(|error| self.failed(error))?;
+        let reservation = budget.reserve(price)?;
+        let event = Event::SubmitIntended { body, reserved: reservation.amount() };
+        let take = self.append_in(&mut transaction, id, seq, event).await?;
+        transaction.commit().await.map_err(|error| self.failed(error))?;
+        Ok((take, reservation))
+    }
+
+    async fn append_in(&self, transaction: &mut Transaction<'static, Sqlite>, id: &TakeId, seq: u64, event: Event) -> Result<Take, LedgerError> {
+        let name = id.to_string();
+        let before = fold(&name, self.read_history(transaction, id).await?)?;
+        if before.as_ref().map_or(0, |take| take.length) != seq {
+            return Err(LedgerError::Conflict(name));
+        }
+        let committed = before.as_ref().map_or(Usd::ZERO, |take| take.committed);
+        let payload = serde_json::to_string(&event).expect("events are plain data");
+        let insert = sqlx::query("INSERT INTO event (take, seq, kind, payload) VALUES (?, ?, ?, ?) RETURNING at_ms");
+        let insert = insert.bind(&name).bind(i64::try_from(seq).unwrap_or(i64::MAX)).bind(kind(&payload)).bind(&payload);
+        let at_ms: i64 = insert.fetch_one(&mut **transaction).await.map_err(|error| self.failed(error))?.get(0);
+        let job = job_of(&event).cloned();
+        let take = Take::apply(before, event, u64::try_from(at_ms).unwrap_or(0))?;
+        if let Some(job) = job {
+            self.claim(transaction, &take, &job, &name).await?;
+        }
+        let change = to_column(take.committed) - to_column(committed);
+        let update = sqlx::query("UPDATE budget SET committed_micros = committed_micros + ? WHERE id = 1").bind(change);
+        update.execute(&mut **transaction).await.map_err(|error| self.failed(error))?;
+        Ok(take)
+    }
+
+    /// One paid job belongs to one take.
+    async fn claim(&self, transaction: &mut Transaction<'static, Sqlite>, take: &Take, job: &JobRef, name: &str) -> Result<(), LedgerError> {
+        let insert = sqlx::query("INSERT INTO request (provider, request_id, take) VALUES (?, ?, ?)");
+        let insert = insert.bind(take.plan.provider.as_str()).bind(&job.request_id).bind(name);
+        match insert.execute(&mut **transaction).await {
+            Ok(_) => Ok(()),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(damaged(name, &format!("request {} belongs to another take", job.request_id))),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+}
+
+fn job_of(event: &Event) -> Option<&JobRef> {
+    match event {
+        Event::Submitted(job) | Event::Resolved(Resolution::Charged(job)) => Some(job),
+        _ => None,
+    }
+}
+
+async fn read_budget(transaction: &mut Transaction<'static, Sqlite>) -> Result<Budget, sqlx::Error> {
+    let row = sqlx::query("SELECT limit_micros, committed_micros FROM budget WHERE id = 1").fetch_one(&mut **transaction).await?;
+    let limit: Option<i64> = row.get(0);
+    Ok(Budget { limit: limit.map(from_column), committed: from_column(row.get(1)) })
+}
+
+/// Amounts past nine trillion dollars are all one.
+fn to_column(amount: Usd) -> i64 {
+    i64::try_from(amount.micros()).unwrap_or(i64::MAX)
+}
+
+fn from_column(micros: i64) -> Usd {
+    Usd::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// The event's own word for itself, for those who read the table by hand.
+fn kind(payload: &str) -> String {
+    let value: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
+    value["kind"].as_str().unwrap_or("unknown").to_owned()
+}
+
+fn read_line(take: &str, at_ms: i64, payload: String) -> Result<Line, LedgerError> {
+    let event = serde_json::from_str(&payload).map_err(|error| damaged(take, &error.to_string()))?;
+    Ok(Line { at_ms: u64::try_from(at_ms).unwrap_or(0), event })
+}
+
+fn fold(take: &str, lines: Vec<Line>) -> Result<Option<Take>, LedgerError> {
+    Take::fold(lines.into_iter().map(|line| (line.at_ms, line.event))).map_err(|error| damaged(take, &error.to_string()))
+}
+
+fn damaged(take: &str, what: &str) -> LedgerError {
+    LedgerError::Damaged { take: take.to_owned(), what: what.to_owned() }
+}
+
+/// Whether the file's folder is on NFS, SMB, CIFS or a 9p or Ceph mount.
+fn is_network_disk(path: &Path) -> bool {
+    const NETWORK: [u64; 6] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400];
+    let folder = path.parent().unwrap_or(path);
+    rustix::fs::statfs(folder).is_ok_and(|disk| NETWORK.contains(&(disk.f_type as u64 & 0xffff_ffff)))
+}

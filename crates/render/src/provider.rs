@@ -1,0 +1,122 @@
+//! The one port to the outside: what a provider of Seedance can be asked.
+
+pub mod fal;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use seedpost_core::catalog::Mode;
+use seedpost_core::cost::{Reservation, Usd};
+use seedpost_core::job::{Failure, JobRef};
+use seedpost_core::shot::ShotDuration;
+use serde_json::Value;
+
+/// What a shot asks for, with every reference at an address that the provider can read.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Which of the model's inputs are used.
+    pub mode: Mode,
+    /// The prompt as the list has it.
+    pub prompt: String,
+    /// How long.
+    pub duration: ShotDuration,
+    /// Such as `720p`.
+    pub resolution: String,
+    /// Such as `16:9`.
+    pub aspect_ratio: String,
+    /// Whether sound is wanted.
+    pub generate_audio: bool,
+    /// Addresses of reference images.
+    pub images: Vec<String>,
+    /// Addresses of reference videos.
+    pub videos: Vec<String>,
+    /// Addresses of reference sounds.
+    pub audios: Vec<String>,
+    /// Address of the first frame.
+    pub first_frame: Option<String>,
+    /// Address of the last frame.
+    pub last_frame: Option<String>,
+}
+
+/// A local file to be uploaded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Upload {
+    /// The file.
+    pub path: PathBuf,
+    /// Its media type, by content.
+    pub content_type: String,
+    /// The name that the provider is told.
+    pub file_name: String,
+}
+
+/// How a job stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// It waits; so many stand before it, where the provider says.
+    Queued(Option<u64>),
+    /// It renders; the last line of the provider's log.
+    Running(Option<String>),
+    /// The clip is ready.
+    Done {
+        /// Where it can be fetched.
+        url: String,
+        /// What was charged, where the provider says.
+        charged: Option<Usd>,
+    },
+    /// There will be no clip.
+    Failed(Failure),
+}
+
+/// How a submit can go wrong. Only the first three prove that nothing was bought.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// No byte of it arrived.
+    #[error("the request was not sent: {0}")]
+    NotSent(String),
+    /// It was turned away for now.
+    #[error("the provider asks to wait: {message}")]
+    Throttled {
+        /// How long.
+        wait_ms: u64,
+        /// The provider's words.
+        message: String,
+    },
+    /// It was refused.
+    #[error("refused: {}", .0.message)]
+    Refused(Failure),
+    /// Nobody knows.
+    #[error("nobody knows whether the provider took the request: {0}")]
+    ChargeUnknown(String),
+}
+
+/// How a call that costs nothing can go wrong.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    /// Whether the same call may work in a moment.
+    pub transient: bool,
+    /// What happened, in words.
+    pub message: String,
+}
+
+/// A door to Seedance.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Puts a file where the provider can read it, and answers its address. Costs nothing.
+    async fn upload(&self, upload: &Upload) -> Result<String, CallError>;
+
+    /// The exact body of a request, in the provider's own form.
+    fn body(&self, order: &Order) -> Value;
+
+    /// Sends a request that costs money, once.
+    async fn submit(&self, endpoint: &str, body: &Value, reservation: Reservation) -> Result<JobRef, SubmitError>;
+
+    /// Asks how a job stands. Costs nothing.
+    async fn poll(&self, job: &JobRef) -> Result<Progress, CallError>;
+
+    /// The job of a known name, where a person found it at the provider.
+    fn job(&self, endpoint: &str, request_id: &str) -> JobRef;
+
+    /// Where a clip is fetched, for an address that the provider once gave.
+    fn media_url(&self, url: &str) -> String;
+}

@@ -1,0 +1,187 @@
+//! fal's queue: submit, status with logs, event stream, result, cancel.
+//!
+//! A job's addresses name only `owner/app`; the full endpoint id before `/requests/` is served too, as
+//! are a trailing slash and `/response`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use seedpost_core::catalog::Catalog;
+use serde_json::{Value, json};
+
+use crate::render::Studio;
+use crate::rules;
+use crate::store::{Job, Phase};
+
+/// How often the event stream looks at its job.
+const STREAM_PACE: Duration = Duration::from_millis(100);
+
+/// An answer that says no.
+#[derive(Debug)]
+pub(crate) struct Refusal(StatusCode, Value);
+
+impl Refusal {
+    pub(crate) fn internal(error: &std::io::Error) -> Refusal {
+        Refusal(StatusCode::INTERNAL_SERVER_ERROR, json!({ "detail": error.to_string(), "error_type": "internal_error" }))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+/// The simulator's address, as the caller knows it.
+pub(crate) fn base(headers: &HeaderMap) -> String {
+    let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
+    format!("http://{host}")
+}
+
+/// Any key will do, but there must be one.
+pub(crate) fn require_key(headers: &HeaderMap) -> Result<(), Refusal> {
+    let given = headers.get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
+    let fine = given.is_some_and(|(scheme, key)| matches!(scheme, "Key" | "Bearer") && !key.is_empty());
+    let refusal = || Refusal(StatusCode::UNAUTHORIZED, json!({ "detail": "Cannot access application: no key in the Authorization header" }));
+    fine.then_some(()).ok_or_else(refusal)
+}
+
+/// What was accepted and charged, in order.
+pub(crate) async fn bills(State(studio): State<Arc<Studio>>) -> Json<Value> {
+    let charged = studio.store.all().into_iter().filter(|job| job.micros > 0);
+    let bill = |job: Job| json!({ "request_id": job.request_id, "endpoint": job.endpoint, "input": job.input, "micros": job.micros });
+    Json(charged.map(bill).collect())
+}
+
+/// Every path that is not one of the other hosts' belongs to the queue.
+pub(crate) async fn handle(State(studio): State<Arc<Studio>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+    require_key(&headers)?;
+    let path = uri.path().trim_matches('/');
+    let base = base(&headers);
+    let Some((_, rest)) = path.split_once("/requests/") else {
+        return if method == Method::POST { submit(&studio, path, &base, &body) } else { Err(not_found()) };
+    };
+    let (id, call) = rest.split_once('/').unwrap_or((rest, ""));
+    let job = studio.store.get(id).ok_or_else(not_found)?;
+    let logs = uri.query().unwrap_or("").split('&').any(|pair| matches!(pair, "logs=1" | "logs=true"));
+    let answer = match (method.as_str(), call) {
+        ("GET", "status") => status(&job, &base, logs).into_response(),
+        ("GET", "status/stream") => stream(studio, job.request_id.clone(), base, logs).into_response(),
+        ("GET", "" | "response") => result(&job, &base).into_response(),
+        ("PUT", "cancel") => cancel(&studio, &job)?.into_response(),
+        _ => return Err(not_found()),
+    };
+    Ok(([("x-fal-request-id", job.request_id)], answer).into_response())
+}
+
+fn not_found() -> Refusal {
+    Refusal(StatusCode::NOT_FOUND, json!({ "status": "NOT_FOUND" }))
+}
+
+fn submit(studio: &Arc<Studio>, endpoint: &str, base: &str, body: &[u8]) -> Result<Response, Refusal> {
+    if Catalog::built_in().endpoint(endpoint).is_none() {
+        return Err(Refusal(StatusCode::NOT_FOUND, json!({ "detail": format!("Application {endpoint:?} not found") })));
+    }
+    let not_json = |error: serde_json::Error| Refusal(StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": [{ "loc": ["body"], "msg": error.to_string(), "type": "json_invalid" }] }));
+    let input: Value = serde_json::from_slice(body).map_err(not_json)?;
+    let (phase, micros) = match rules::judge(endpoint, &input, &studio.store.files()) {
+        Ok(job) => (Phase::Queued, job.price.micros()),
+        Err(detail) => (Phase::Failed { status: 422, body: json!({ "detail": detail }) }, 0),
+    };
+    let request_id = uuid::Uuid::now_v7().to_string();
+    let job = Job { request_id, endpoint: endpoint.to_owned(), input, micros, phase, logs: Vec::new() };
+    studio.store.add(job.clone()).map_err(|error| Refusal::internal(&error))?;
+    studio.clone().begin(&job);
+    let mut reply = addresses(&job, base);
+    reply["status"] = "IN_QUEUE".into();
+    reply["queue_position"] = 0.into();
+    Ok(([("x-fal-request-id", job.request_id)], Json(reply)).into_response())
+}
+
+fn addresses(job: &Job, base: &str) -> Value {
+    let app = job.endpoint.split('/').take(2).collect::<Vec<_>>().join("/");
+    let url = format!("{base}/{app}/requests/{}", job.request_id);
+    json!({ "request_id": job.request_id, "response_url": url, "status_url": format!("{url}/status"), "cancel_url": format!("{url}/cancel") })
+}
+
+/// The status object; a failed job is completed too.
+fn describe(job: &Job, base: &str, logs: bool) -> (StatusCode, Value) {
+    let mut answer = addresses(job, base);
+    let logs = if logs { json!(job.logs) } else { Value::Null };
+    let status = match &job.phase {
+        Phase::Queued => {
+            answer["queue_position"] = 0.into();
+            "IN_QUEUE"
+        }
+        Phase::Running => {
+            answer["logs"] = logs;
+            "IN_PROGRESS"
+        }
+        Phase::Done { .. } | Phase::Failed { .. } | Phase::Cancelled => {
+            answer["logs"] = logs;
+            answer["metrics"] = json!({});
+            "COMPLETED"
+        }
+    };
+    answer["status"] = status.into();
+    let code = if status == "COMPLETED" { StatusCode::OK } else { StatusCode::ACCEPTED };
+    (code, answer)
+}
+
+fn status(job: &Job, base: &str, logs: bool) -> (StatusCode, Json<Value>) {
+    let (code, answer) = describe(job, base, logs);
+    (code, Json(answer))
+}
+
+/// One event for each change, until the job is completed.
+fn stream(studio: Arc<Studio>, request_id: String, base: String, logs: bool) -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
+    let first = Some(Value::Null);
+    Sse::new(futures_util::stream::unfold(first, move |last| {
+        let (studio, request_id, base) = (studio.clone(), request_id.clone(), base.clone());
+        async move {
+            let last = last?;
+            loop {
+                let (code, answer) = describe(&studio.store.get(&request_id)?, &base, logs);
+                if answer != last {
+                    let next = (code != StatusCode::OK).then(|| answer.clone());
+                    return Some((Ok(Event::default().data(answer.to_string())), next));
+                }
+                tokio::time::sleep(STREAM_PACE).await;
+            }
+        }
+    }))
+}
+
+fn result(job: &Job, base: &str) -> (StatusCode, Json<Value>) {
+    match &job.phase {
+        Phase::Done { file, bytes } => {
+            let video = json!({ "url": format!("{base}/cdn/files/{file}"), "content_type": "video/mp4", "file_name": "video.mp4", "file_size": bytes });
+            (StatusCode::OK, Json(json!({ "seed": 7, "video": video })))
+        }
+        Phase::Failed { status, body } => (StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(body.clone())),
+        Phase::Cancelled => (StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST), Json(json!({ "detail": "cancelled", "error_type": "client_cancelled" }))),
+        Phase::Queued | Phase::Running => (StatusCode::BAD_REQUEST, Json(json!({ "detail": "Request is still in progress" }))),
+    }
+}
+
+/// A waiting job is taken out and costs nothing; a running one goes on.
+fn cancel(studio: &Studio, job: &Job) -> Result<(StatusCode, Json<Value>), Refusal> {
+    let mut answer = (StatusCode::ACCEPTED, "CANCELLATION_REQUESTED");
+    let change = |job: &mut Job| match job.phase {
+        Phase::Queued => {
+            job.phase = Phase::Cancelled;
+            job.micros = 0;
+        }
+        Phase::Running => {}
+        _ => answer = (StatusCode::BAD_REQUEST, "ALREADY_COMPLETED"),
+    };
+    studio.store.change(&job.request_id, change).map_err(|error| Refusal::internal(&error))?;
+    Ok((answer.0, Json(json!({ "status": answer.1 }))))
+}
