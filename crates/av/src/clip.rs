@@ -182,7 +182,12 @@ fn planar() -> format::Sample {
     format::Sample::F32(format::sample::Type::Planar)
 }
 
-fn send(file: &mut format::context::Output, packet: &mut Packet, stream: usize, clock: Rational) -> Result<(), AvError> {
+fn send(
+    file: &mut format::context::Output,
+    packet: &mut Packet,
+    stream: usize,
+    clock: Rational,
+) -> Result<(), AvError> {
     let target = file.stream(stream).map(|stream| stream.time_base()).ok_or(AvError::Request("a stream is gone"))?;
     packet.set_stream(stream);
     packet.rescale_ts(clock, target);

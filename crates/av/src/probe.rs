@@ -26,15 +26,24 @@ pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
     };
     let packets = count_packets(&mut input);
     let video = input.streams().best(media::Type::Video).map(|stream| read_video(&stream, &packets)).transpose()?;
-    let audio = input.streams().best(media::Type::Audio).and_then(|stream| read_audio(&stream).transpose()).transpose()?;
+    let audio =
+        input.streams().best(media::Type::Audio).and_then(|stream| read_audio(&stream).transpose()).transpose()?;
     let fragmented = container == "mp4" && input.streams().all(|stream| stream.frames() == 0);
-    Ok(MediaInfo { container, bytes, video, audio, still: None, fast_start: None, fragmented, measured_by: "ffmpeg".to_owned() })
+    Ok(MediaInfo {
+        container,
+        bytes,
+        video,
+        audio,
+        still: None,
+        fast_start: None,
+        fragmented,
+        measured_by: "ffmpeg".to_owned(),
+    })
 }
 
 /// How many packets each stream has.
 fn count_packets(input: &mut format::context::Input) -> Vec<u64> {
-    let mut counts = Vec::new();
-    counts.resize(input.streams().count(), 0);
+    let mut counts = vec![0; input.streams().count()];
     for (stream, _) in input.packets() {
         if let Some(count) = counts.get_mut(stream.index()) {
             *count += 1;

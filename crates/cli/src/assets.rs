@@ -28,7 +28,12 @@ pub(crate) struct Measured(BTreeMap<String, Result<MediaInfo, String>>);
 
 /// Measures each file once, on all cores.
 pub(crate) fn measure(project: &Project) -> Measured {
-    let names: BTreeSet<&str> = project.list.shots.iter().flat_map(|shot| references(shot).into_iter().filter_map(|(_, location, _)| local(location))).collect();
+    let names: BTreeSet<&str> = project
+        .list
+        .shots
+        .iter()
+        .flat_map(|shot| references(shot).into_iter().filter_map(|(_, location, _)| local(location)))
+        .collect();
     let one = |name: &str| (name.to_owned(), measure_file(&project.root.join(name)));
     Measured(names.into_par_iter().map(one).collect())
 }
@@ -55,7 +60,12 @@ pub(crate) fn measure_file(path: &Path) -> Result<MediaInfo, String> {
 
 /// All references of a shot in the order of their tags; frames count as images.
 fn references(shot: &Shot) -> Vec<(Kind, &Location, &Place)> {
-    let images = shot.images.iter().chain(&shot.first_frame).chain(&shot.last_frame).map(|image| (Kind::Image, &image.location, &image.place));
+    let images = shot
+        .images
+        .iter()
+        .chain(&shot.first_frame)
+        .chain(&shot.last_frame)
+        .map(|image| (Kind::Image, &image.location, &image.place));
     let videos = shot.videos.iter().map(|video| (Kind::Video, &video.location, &video.place));
     let audios = shot.audios.iter().map(|audio| (Kind::Audio, &audio.location, &audio.place));
     images.chain(videos).chain(audios).collect()
@@ -95,7 +105,13 @@ fn judge_shot(shot: &Shot, measured: &Measured) -> Verdict {
 
 fn unreadable_fault(location: &Location, place: &Place, error: &str) -> Fault {
     let fix = "replace it with a whole file of an accepted format, or correct the path";
-    Fault::of_form("reference.unreadable", place, format!("{location}: {error}"), "a readable image, video or sound", fix)
+    Fault::of_form(
+        "reference.unreadable",
+        place,
+        format!("{location}: {error}"),
+        "a readable image, video or sound",
+        fix,
+    )
 }
 
 /// How much of a sound lies between its `in` and `out`; nothing where they pass its end.
@@ -142,7 +158,13 @@ fn cuts(shot: &Shot, measured: &Measured) -> Result<Vec<(usize, Cut)>, trim::Tri
         let Some(info) = facts(audio) else { continue };
         let Some(samples) = info.samples else { continue };
         places.push(index);
-        sources.push(Source { rate: info.sample_rate, samples, start: audio.start, end: audio.end, priority: audio.priority });
+        sources.push(Source {
+            rate: info.sample_rate,
+            samples,
+            start: audio.start,
+            end: audio.end,
+            priority: audio.priority,
+        });
     }
     let combined = Catalog::built_in().model(&shot.render).and_then(|model| model.limits.audio.combined_seconds);
     let limit = Limit { combined: combined.map_or(COMBINED, |range| ClockTime::seconds(range.max)), least: LEAST };
@@ -153,13 +175,25 @@ fn trim_fault(shot: &Shot, measured: &Measured) -> Option<Fault> {
     let error = cuts(shot, measured).err()?;
     let place = shot.place.within("audios", None);
     let source = Catalog::built_in().model(&shot.render).map_or_else(String::new, Model::cited);
-    let fault = Fault::of_form("audio.combined_duration", &place, error.to_string(), "sounds that fit the combined limit, each at least 2 s long", "drop a sound, or correct `in` and `out`");
+    let fault = Fault::of_form(
+        "audio.combined_duration",
+        &place,
+        error.to_string(),
+        "sounds that fit the combined limit, each at least 2 s long",
+        "drop a sound, or correct `in` and `out`",
+    );
     Some(Fault { source, ..fault })
 }
 
 /// Makes the upload copies of a shot's local sounds; answers one for each, or `None` for a URL.
-pub(crate) fn conform_shot(project: &Project, shot: &Shot, measured: &Measured) -> Result<Vec<Option<Conformed>>, Failure> {
-    let cuts = cuts(shot, measured).map_err(|error| Failure::new(Exit::Invalid, format!("shot {}: {error}", shot.id), "correct the shot's `audios`"))?;
+pub(crate) fn conform_shot(
+    project: &Project,
+    shot: &Shot,
+    measured: &Measured,
+) -> Result<Vec<Option<Conformed>>, Failure> {
+    let cuts = cuts(shot, measured).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("shot {}: {error}", shot.id), "correct the shot's `audios`")
+    })?;
     let mut conformed = vec![None; shot.audios.len()];
     for (index, cut) in cuts {
         let audio = &shot.audios[index];
@@ -174,11 +208,21 @@ fn conform_file(project: &Project, shot: &Shot, name: &str, info: &MediaInfo, cu
     let path = project.root.join(name);
     let (source_sha256, bytes) = digest(&path).map_err(|error| Failure::disk("read", &path, &error))?;
     let limits = Catalog::built_in().model(&shot.render).map(|model| &model.limits.audio);
-    let accepted = limits.is_none_or(|limits| limits.formats.contains(&info.container) && limits.megabytes.is_none_or(|most| bytes <= u64::from(most) * 1_000_000));
+    let accepted = limits.is_none_or(|limits| {
+        limits.formats.contains(&info.container)
+            && limits.megabytes.is_none_or(|most| bytes <= u64::from(most) * 1_000_000)
+    });
     if accepted && !cut.trims() {
-        return Ok(Conformed { source: name.to_owned(), upload_sha256: source_sha256.clone(), source_sha256, cut, upload: path });
+        return Ok(Conformed {
+            source: name.to_owned(),
+            upload_sha256: source_sha256.clone(),
+            source_sha256,
+            cut,
+            upload: path,
+        });
     }
-    let key = digest_text(&format!("conform/1 {source_sha256} {} {} {}", cut.rate.hertz(), cut.kept.start.0, cut.kept.end.0));
+    let key =
+        digest_text(&format!("conform/1 {source_sha256} {} {} {}", cut.rate.hertz(), cut.kept.start.0, cut.kept.end.0));
     let upload = project.hidden().join("conformed").join(format!("{key}.wav"));
     if !upload.exists() {
         let copy = || -> Result<(), MediaError> {
@@ -188,7 +232,13 @@ fn conform_file(project: &Project, shot: &Shot, name: &str, info: &MediaInfo, cu
             conform::conform(source, &cut, &mut wav)?;
             write_whole(&upload, |out| std::io::Write::write_all(out, wav.get_ref()).map_err(MediaError::from))
         };
-        copy().map_err(|error| Failure::new(Exit::Invalid, format!("failed to conform {name}: {error}"), "replace the file with a whole one"))?;
+        copy().map_err(|error| {
+            Failure::new(
+                Exit::Invalid,
+                format!("failed to conform {name}: {error}"),
+                "replace the file with a whole one",
+            )
+        })?;
     }
     let (upload_sha256, _) = digest(&upload).map_err(|error| Failure::disk("read", &upload, &error))?;
     Ok(Conformed { source: name.to_owned(), source_sha256, cut, upload, upload_sha256 })

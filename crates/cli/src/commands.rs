@@ -65,13 +65,17 @@ enum Command {
     #[command(after_help = "Example:\n  seedpost plan shots.toml --provider fal")]
     Plan(List),
     /// Render every take that is missing, then finish it: probe, lane, stems.
-    #[command(after_help = "Example:\n  seedpost run shots.toml --concurrency 4\n\nRun it again after any interruption: finished work is left alone, and nothing is paid twice.")]
+    #[command(
+        after_help = "Example:\n  seedpost run shots.toml --concurrency 4\n\nRun it again after any interruption: finished work is left alone, and nothing is paid twice."
+    )]
     Run(run::Arguments),
     /// Show where each take stands and what it cost.
     #[command(after_help = "Example:\n  seedpost status shots.toml")]
     Status(List),
     /// Settle a take whose payment is unknown.
-    #[command(after_help = "Example:\n  seedpost resolve SC010_SH020_T01                        (shows what is known)\n  seedpost resolve SC010_SH020_T01 --charged REQUEST_ID\n  seedpost resolve SC010_SH020_T01 --not-charged")]
+    #[command(
+        after_help = "Example:\n  seedpost resolve SC010_SH020_T01                        (shows what is known)\n  seedpost resolve SC010_SH020_T01 --charged REQUEST_ID\n  seedpost resolve SC010_SH020_T01 --not-charged"
+    )]
     Resolve(resolve::Arguments),
     /// Measure media files.
     #[command(after_help = "Example:\n  seedpost probe takes/*/*/render.mp4")]
@@ -92,7 +96,9 @@ enum Command {
     #[command(after_help = "Example:\n  seedpost verify turnover/Kitchen_at_seven_v001")]
     Verify(verify::Arguments),
     /// Run the offline stand-in for the providers until it is ended.
-    #[command(after_help = "Example:\n  seedpost simulator --listen 127.0.0.1:0\n  SEEDPOST_SIMULATOR_URL=http://127.0.0.1:40001 seedpost run shots.toml")]
+    #[command(
+        after_help = "Example:\n  seedpost simulator --listen 127.0.0.1:0\n  SEEDPOST_SIMULATOR_URL=http://127.0.0.1:40001 seedpost run shots.toml"
+    )]
     Simulator(simulator::Arguments),
     /// Check this machine: worker, encoders, disk, keys.
     #[command(after_help = "Example:\n  seedpost doctor")]
@@ -144,6 +150,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
 /// The engine under everything that waits for a network or database.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, format!("failed to start: {error}"), "run `seedpost doctor`"))?;
+    let runtime = runtime
+        .map_err(|error| Failure::new(Exit::Internal, format!("failed to start: {error}"), "run `seedpost doctor`"))?;
     Ok(runtime.block_on(future))
 }

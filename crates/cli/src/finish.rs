@@ -108,7 +108,8 @@ pub(crate) fn finish<'p>(project: &Project, mut jobs: Vec<Job<'p>>) -> Result<Ve
     select(&mut jobs);
     let infos: Vec<MediaInfo> = jobs.par_iter().map(|job| measure(project, job)).collect::<Result<_, _>>()?;
     let starts = record_starts(project, &jobs, &infos);
-    let work: Vec<(Job<'p>, MediaInfo, Frames)> = jobs.into_iter().zip(infos).zip(starts).map(|((job, info), start)| (job, info, start)).collect();
+    let work: Vec<(Job<'p>, MediaInfo, Frames)> =
+        jobs.into_iter().zip(infos).zip(starts).map(|((job, info), start)| (job, info, start)).collect();
     work.into_par_iter().map(|(job, info, start)| finish_one(project, job, info, start)).collect()
 }
 
@@ -124,7 +125,13 @@ fn select(jobs: &mut [Job<'_>]) {
 
 fn measure(project: &Project, job: &Job<'_>) -> Result<MediaInfo, Failure> {
     let clip = project.clip(&job.take);
-    measure_file(&clip).map_err(|error| Failure::new(Exit::Media, format!("{}: {error}", clip.display()), "the delivered clip is damaged; keep it, and claim it back from the provider"))
+    measure_file(&clip).map_err(|error| {
+        Failure::new(
+            Exit::Media,
+            format!("{}: {error}", clip.display()),
+            "the delivered clip is damaged; keep it, and claim it back from the provider",
+        )
+    })
 }
 
 /// Where each take's shot begins in the cut: after the selected takes before it.
@@ -140,7 +147,12 @@ fn record_starts(project: &Project, jobs: &[Job<'_>], infos: &[MediaInfo]) -> Ve
     starts
 }
 
-fn finish_one<'p>(project: &Project, job: Job<'p>, info: MediaInfo, record_start: Frames) -> Result<Finished<'p>, Failure> {
+fn finish_one<'p>(
+    project: &Project,
+    job: Job<'p>,
+    info: MediaInfo,
+    record_start: Frames,
+) -> Result<Finished<'p>, Failure> {
     let folder = project.take_folder(&job.take);
     let label = label(project, &job, record_start);
     let from = Inputs {
@@ -155,7 +167,13 @@ fn finish_one<'p>(project: &Project, job: Job<'p>, info: MediaInfo, record_start
         return Ok(Finished { job, facts, worked: false });
     }
     let maker = Maker { project, folder: &folder, job: &job, info: &info, label };
-    let facts = maker.make(from).map_err(|error| Failure::new(Exit::Internal, format!("failed to finish {}: {error}", job.take), "check that the disk has room, then run again; nothing is paid twice"))?;
+    let facts = maker.make(from).map_err(|error| {
+        Failure::new(
+            Exit::Internal,
+            format!("failed to finish {}: {error}", job.take),
+            "check that the disk has room, then run again; nothing is paid twice",
+        )
+    })?;
     Ok(Finished { job, facts, worked: true })
 }
 
@@ -178,7 +196,11 @@ fn all_there(folder: &Path, facts: &Facts) -> bool {
 fn label(project: &Project, job: &Job<'_>, record_start: Frames) -> Label {
     let start = project.list.start;
     let shot = job.prepared.shot;
-    let stamp = i64::try_from(job.delivered_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default().to_string();
+    let stamp = i64::try_from(job.delivered_ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .unwrap_or_default()
+        .to_string();
     let note = [shot.character.as_deref(), shot.line.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
     Label {
         project: project.list.title.clone(),
@@ -207,8 +229,10 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn make(&self, from: Inputs) -> Result<Facts, MediaError> {
         let clip = self.project.clip(&self.job.take);
-        let video = self.info.video.as_ref().ok_or_else(|| MediaError::Unsupported("the clip has no picture".to_owned()))?;
-        let length = picture_samples(video, SampleRate::HZ_48000).ok_or_else(|| MediaError::Unsupported("the clip's length is unknown".to_owned()))?;
+        let video =
+            self.info.video.as_ref().ok_or_else(|| MediaError::Unsupported("the clip has no picture".to_owned()))?;
+        let length = picture_samples(video, SampleRate::HZ_48000)
+            .ok_or_else(|| MediaError::Unsupported("the clip's length is unknown".to_owned()))?;
         let lane = from.lane.lane;
         let picture = match lane {
             Lane::Keep => "render.mp4",
@@ -227,11 +251,19 @@ impl Maker<'_> {
             picture: picture.to_owned(),
             stems,
         };
-        write_whole(&self.folder.join("facts.json"), |out| serde_json::to_writer_pretty(out, &facts).map_err(std::io::Error::from))?;
+        write_whole(&self.folder.join("facts.json"), |out| {
+            serde_json::to_writer_pretty(out, &facts).map_err(std::io::Error::from)
+        })?;
         Ok(facts)
     }
 
-    fn stems(&self, clip: &Path, lane: Lane, length: Samples, references: &[Conformed]) -> Result<Vec<StemFacts>, MediaError> {
+    fn stems(
+        &self,
+        clip: &Path,
+        lane: Lane,
+        length: Samples,
+        references: &[Conformed],
+    ) -> Result<Vec<StemFacts>, MediaError> {
         let mut stems = Vec::new();
         if self.info.audio.is_some() {
             let role = if lane == Lane::Keep { Role::Mix } else { Role::Guide };

@@ -59,7 +59,12 @@ impl Failure {
     pub(crate) fn of_faults(list: impl Display, faults: Vec<Fault>) -> Failure {
         let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
         let plural = if errors == 1 { "" } else { "s" };
-        Failure { exit: Exit::Invalid, message: format!("{list}: {errors} error{plural}"), hint: "mend them all; nothing was sent or spent".to_owned(), faults }
+        Failure {
+            exit: Exit::Invalid,
+            message: format!("{list}: {errors} error{plural}"),
+            hint: "mend them all; nothing was sent or spent".to_owned(),
+            faults,
+        }
     }
 
     /// A disk failure at a path.
@@ -84,7 +89,8 @@ impl Failure {
             note(format_args!("  fix: {}", self.hint));
         }
         if as_json {
-            let body = json!({ "exit": self.exit as u8, "message": self.message, "fix": self.hint, "faults": self.faults });
+            let body =
+                json!({ "exit": self.exit as u8, "message": self.message, "fix": self.hint, "faults": self.faults });
             result_json("error", body);
         }
         self.exit

@@ -52,11 +52,18 @@ fn prepare_shot<'p>(project: &Project, shot: &'p Shot, measured: &Measured) -> R
     let decision = lane::decide(shot);
     let conformed = assets::conform_shot(project, shot, measured)?;
     let mut seen = Vec::new();
-    let mut inputs = |references: &[Reference]| references.iter().map(|reference| input(project, reference, measured, &mut seen)).collect::<Result<Vec<_>, _>>();
+    let mut inputs = |references: &[Reference]| {
+        references.iter().map(|reference| input(project, reference, measured, &mut seen)).collect::<Result<Vec<_>, _>>()
+    };
     let (images, videos) = (inputs(&shot.images)?, inputs(&shot.videos)?);
     let first_frame = inputs(shot.first_frame.as_slice())?.pop();
     let last_frame = inputs(shot.last_frame.as_slice())?.pop();
-    let audios: Vec<Input> = shot.audios.iter().zip(&conformed).map(|(audio, conformed)| audio_input(&audio.location, conformed.as_ref(), measured)).collect();
+    let audios: Vec<Input> = shot
+        .audios
+        .iter()
+        .zip(&conformed)
+        .map(|(audio, conformed)| audio_input(&audio.location, conformed.as_ref(), measured))
+        .collect();
     let sounds = conformed.iter().flatten().map(|sound| sound.upload_sha256.clone());
     seen.extend(sounds);
     let order = order(shot, &decision);
@@ -85,12 +92,23 @@ fn order(shot: &Shot, decision: &LaneDecision) -> Order {
 fn plan(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Plan {
     let catalog = Catalog::built_in();
     let render = &shot.render;
-    let endpoint = catalog.model(render).and_then(|model| model.endpoints.get(Mode::of(shot).as_str())).cloned().unwrap_or_default();
+    let endpoint = catalog
+        .model(render)
+        .and_then(|model| model.endpoints.get(Mode::of(shot).as_str()))
+        .cloned()
+        .unwrap_or_default();
     let seconds = match shot.duration {
         ShotDuration::Seconds(seconds) => Some(seconds),
         ShotDuration::Auto => None,
     };
-    let urls: Vec<String> = shot.images.iter().chain(&shot.videos).chain(&shot.first_frame).chain(&shot.last_frame).map(|r| r.location.to_string()).collect();
+    let urls: Vec<String> = shot
+        .images
+        .iter()
+        .chain(&shot.videos)
+        .chain(&shot.first_frame)
+        .chain(&shot.last_frame)
+        .map(|r| r.location.to_string())
+        .collect();
     let shape = json!({
         "endpoint": endpoint, "prompt": shot.prompt, "duration": shot.duration.to_string(), "resolution": render.resolution,
         "aspect_ratio": render.aspect_ratio, "generate_audio": decision.generate_audio, "locations": urls, "digests": digests,
@@ -100,11 +118,20 @@ fn plan(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Plan {
         endpoint,
         estimate: catalog.estimate(shot, decision.generate_audio).unwrap_or(Usd::ZERO),
         fingerprint: digest_text(&shape.to_string()),
-        promise: Promise::seedance(catalog.size(&render.resolution, &render.aspect_ratio), seconds, decision.generate_audio),
+        promise: Promise::seedance(
+            catalog.size(&render.resolution, &render.aspect_ratio),
+            seconds,
+            decision.generate_audio,
+        ),
     }
 }
 
-fn input(project: &Project, reference: &Reference, measured: &Measured, seen: &mut Vec<String>) -> Result<Input, Failure> {
+fn input(
+    project: &Project,
+    reference: &Reference,
+    measured: &Measured,
+    seen: &mut Vec<String>,
+) -> Result<Input, Failure> {
     let name = match &reference.location {
         Location::Url(url) => return Ok(Input::Url(url.clone())),
         Location::File(name) => name,
@@ -122,7 +149,11 @@ fn audio_input(location: &Location, conformed: Option<&Conformed>, measured: &Me
             let as_it_is = measured.info(name).filter(|_| !sound.is_copy()).map(content_type);
             let content_type = as_it_is.unwrap_or_else(|| "audio/wav".to_owned());
             let ending = if sound.is_copy() { ".wav" } else { "" };
-            Input::File(Upload { path: sound.upload.clone(), file_name: format!("{}{ending}", file_name(name)), content_type })
+            Input::File(Upload {
+                path: sound.upload.clone(),
+                file_name: format!("{}{ending}", file_name(name)),
+                content_type,
+            })
         }
         (Location::File(name) | Location::Url(name), _) => Input::Url(name.clone()),
     }
@@ -154,7 +185,8 @@ impl Prepared<'_> {
 
     /// How many local files are sent.
     pub(crate) fn uploads(&self) -> usize {
-        let all = self.images.iter().chain(&self.videos).chain(&self.audios).chain(&self.first_frame).chain(&self.last_frame);
+        let all =
+            self.images.iter().chain(&self.videos).chain(&self.audios).chain(&self.first_frame).chain(&self.last_frame);
         all.filter(|input| matches!(input, Input::File(_))).count()
     }
 }

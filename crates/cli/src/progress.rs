@@ -49,7 +49,9 @@ impl Progress {
         }
         match self.style {
             Style::None => {}
-            Style::Json => note(json!({ "take": notice.take.to_string(), "stage": notice.stage, "detail": notice.detail })),
+            Style::Json => {
+                note(json!({ "take": notice.take.to_string(), "stage": notice.stage, "detail": notice.detail }))
+            }
             Style::Plain => note(format_args!("{}  {:<10} {}", notice.take, notice.stage, notice.detail)),
             Style::Auto => self.bar(notice),
         }
@@ -58,7 +60,8 @@ impl Progress {
 
     fn bar(&mut self, notice: &Notice) {
         let bar = self.takes.entry(notice.take.clone()).or_insert_with(|| {
-            let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:>4} {wide_msg}").expect("the template is a constant");
+            let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:>4} {wide_msg}")
+                .expect("the template is a constant");
             let bar = self.bars.add(ProgressBar::new_spinner().with_style(style).with_prefix(notice.take.to_string()));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar

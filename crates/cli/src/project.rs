@@ -67,12 +67,19 @@ impl Project {
     pub(crate) fn lock(&self) -> Result<File, Failure> {
         make_folder(&self.hidden())?;
         let path = self.hidden().join("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| Failure::disk("open", &path, &error))?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| Failure::disk("open", &path, &error))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
-            Err(fs::TryLockError::WouldBlock) => {
-                Err(Failure::new(Exit::Usage, format!("another seedpost is working in {}", self.root.display()), "wait until it is done, or stop it; what it has paid for is safe"))
-            }
+            Err(fs::TryLockError::WouldBlock) => Err(Failure::new(
+                Exit::Usage,
+                format!("another seedpost is working in {}", self.root.display()),
+                "wait until it is done, or stop it; what it has paid for is safe",
+            )),
             Err(fs::TryLockError::Error(error)) => Err(Failure::disk("lock", &path, &error)),
         }
     }
@@ -104,11 +111,25 @@ fn sweep_folder(folder: &Path) {
 fn read_list(path: &Path) -> Result<String, Failure> {
     let file = open_plain(path).map_err(|error| {
         let failure = Failure::disk("read", path, &error);
-        if error.kind() == io::ErrorKind::NotFound { Failure::new(Exit::Usage, format!("there is no shot list {}", path.display()), "name one: `seedpost check shots.toml`") } else { failure }
+        if error.kind() == io::ErrorKind::NotFound {
+            Failure::new(
+                Exit::Usage,
+                format!("there is no shot list {}", path.display()),
+                "name one: `seedpost check shots.toml`",
+            )
+        } else {
+            failure
+        }
     })?;
     let mut text = String::new();
     let read = file.take(MAX_LIST + 1).read_to_string(&mut text);
-    read.map_err(|error| Failure::new(Exit::Invalid, format!("failed to read {}: {error}", path.display()), "a shot list is TOML or JSON in UTF-8"))?;
+    read.map_err(|error| {
+        Failure::new(
+            Exit::Invalid,
+            format!("failed to read {}: {error}", path.display()),
+            "a shot list is TOML or JSON in UTF-8",
+        )
+    })?;
     Ok(text)
 }
 
@@ -126,7 +147,10 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
 }
 
 /// Writes a file under a temporary name, syncs it, and renames it: it is whole or it is not there.
-pub(crate) fn write_whole<E: From<io::Error>>(path: &Path, fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>) -> Result<(), E> {
+pub(crate) fn write_whole<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
+) -> Result<(), E> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;

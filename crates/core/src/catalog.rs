@@ -48,7 +48,9 @@ impl TryFrom<String> for PixelSize {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let size = text.split_once('x').and_then(|(width, height)| Some(PixelSize { width: width.parse().ok()?, height: height.parse().ok()? }));
+        let size = text
+            .split_once('x')
+            .and_then(|(width, height)| Some(PixelSize { width: width.parse().ok()?, height: height.parse().ok()? }));
         size.ok_or(format!("{text:?} is not a size such as 1280x720"))
     }
 }
@@ -196,7 +198,9 @@ impl Catalog {
     #[must_use]
     pub fn built_in() -> &'static Catalog {
         static TABLE: OnceLock<Catalog> = OnceLock::new();
-        TABLE.get_or_init(|| toml::from_str(include_str!("../data/catalog.toml")).expect("the built-in table is read by a test"))
+        TABLE.get_or_init(|| {
+            toml::from_str(include_str!("../data/catalog.toml")).expect("the built-in table is read by a test")
+        })
     }
 
     /// All rows.
@@ -218,9 +222,12 @@ impl Catalog {
     /// The row and mode of a provider's own name for a model.
     #[must_use]
     pub fn endpoint(&self, endpoint: &str) -> Option<(&Model, Mode)> {
-        [Mode::Text, Mode::Image, Mode::Reference]
-            .into_iter()
-            .find_map(|mode| self.models.iter().find(|row| row.endpoints.get(mode.as_str()).is_some_and(|own| own == endpoint)).map(|row| (row, mode)))
+        [Mode::Text, Mode::Image, Mode::Reference].into_iter().find_map(|mode| {
+            self.models
+                .iter()
+                .find(|row| row.endpoints.get(mode.as_str()).is_some_and(|own| own == endpoint))
+                .map(|row| (row, mode))
+        })
     }
 
     /// The delivered size; `None` where the model chooses the ratio or the resolution is unknown.
@@ -248,7 +255,11 @@ impl Catalog {
     #[must_use]
     pub fn estimate(&self, shot: &Shot, generate_audio: bool) -> Option<Usd> {
         let model = self.model(&shot.render)?;
-        let ratio = if self.size(&shot.render.resolution, &shot.render.aspect_ratio).is_some() { &shot.render.aspect_ratio } else { "16:9" };
+        let ratio = if self.size(&shot.render.resolution, &shot.render.aspect_ratio).is_some() {
+            &shot.render.aspect_ratio
+        } else {
+            "16:9"
+        };
         let size = self.size(&shot.render.resolution, ratio)?;
         let seconds = match shot.duration {
             ShotDuration::Seconds(seconds) => seconds,
@@ -298,7 +309,8 @@ mod tests {
 
     #[test]
     fn a_clip_of_1_5_pro_costs_half_without_sound() {
-        let row = Catalog::built_in().endpoint("fal-ai/bytedance/seedance/v1.5/pro/text-to-video").expect("in the table").0;
+        let row =
+            Catalog::built_in().endpoint("fal-ai/bytedance/seedance/v1.5/pro/text-to-video").expect("in the table").0;
         let size = PixelSize { width: 1280, height: 720 };
         // 108,000 tokens, at $2.4 and $1.2 a million.
         assert_eq!(row.price.charge(size, 5, true, false), Some(Usd::from_micros(259_200)));

@@ -44,20 +44,32 @@ impl Value {
 }
 
 /// Reads a text whose first character tells the format: `{` is JSON, all else TOML.
-pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
+pub(crate) fn parse(text: &str) -> Result<Node, Box<Fault>> {
     let top = Place { path: "shot list".to_owned(), line: None };
     if text.len() > MAX_BYTES {
         let found = format!("{} bytes", text.len());
-        return Err(Fault::of_form("list.size", &top, found, format!("at most {MAX_BYTES} bytes"), "split the list"));
+        return Err(Box::new(Fault::of_form(
+            "list.size",
+            &top,
+            found,
+            format!("at most {MAX_BYTES} bytes"),
+            "split the list",
+        )));
     }
     let text = text.trim_start_matches('\u{feff}');
     if text.trim_start().starts_with('{') { parse_json(text, &top) } else { parse_toml(text, &top) }
 }
 
-fn parse_json(text: &str, top: &Place) -> Result<Node, Fault> {
+fn parse_json(text: &str, top: &Place) -> Result<Node, Box<Fault>> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
         let place = Place { line: u32::try_from(error.line()).ok(), ..top.clone() };
-        Fault::of_form("list.syntax", &place, error.to_string(), "JSON (RFC 8259)", "mend the text at that line")
+        Box::new(Fault::of_form(
+            "list.syntax",
+            &place,
+            error.to_string(),
+            "JSON (RFC 8259)",
+            "mend the text at that line",
+        ))
     })?;
     Ok(from_json(value))
 }
@@ -69,17 +81,19 @@ fn from_json(value: serde_json::Value) -> Node {
         serde_json::Value::Number(number) => number.as_i64().map_or(Value::Other("a fraction"), Value::Integer),
         serde_json::Value::String(text) => Value::Text(text),
         serde_json::Value::Array(items) => Value::List(items.into_iter().map(from_json).collect()),
-        serde_json::Value::Object(map) => Value::Table(map.into_iter().map(|(key, value)| (key, from_json(value))).collect()),
+        serde_json::Value::Object(map) => {
+            Value::Table(map.into_iter().map(|(key, value)| (key, from_json(value))).collect())
+        }
     };
     Node { line: None, value }
 }
 
-fn parse_toml(text: &str, top: &Place) -> Result<Node, Fault> {
+fn parse_toml(text: &str, top: &Place) -> Result<Node, Box<Fault>> {
     let lines = Lines::new(text);
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map(|span| lines.of(span.start));
         let place = Place { line, ..top.clone() };
-        Fault::of_form("list.syntax", &place, error.message(), "TOML 1.1", "mend the text at that line")
+        Box::new(Fault::of_form("list.syntax", &place, error.message(), "TOML 1.1", "mend the text at that line"))
     })?;
     Ok(Node { line: Some(1), value: from_toml_table(table.into_inner(), &lines) })
 }
@@ -95,7 +109,8 @@ fn from_toml_table(table: DeTable<'_>, lines: &Lines) -> Value {
 fn from_toml(value: DeValue<'_>, line: u32, lines: &Lines) -> Node {
     let value = match value {
         DeValue::String(text) => Value::Text(text.into_owned()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other("a number too large"), Value::Integer),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(Value::Other("a number too large"), Value::Integer),
         DeValue::Float(_) => Value::Other("a fraction"),
         DeValue::Boolean(value) => Value::Boolean(value),
         DeValue::Datetime(_) => Value::Other("a date"),
@@ -171,11 +186,23 @@ impl<'f> TableReader<'f> {
     }
 
     /// Removes a text and parses it; what does not parse is a fault with the given rule.
-    pub(crate) fn parsed<T>(&mut self, key: &'static str, rule: &'static str, allowed: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    pub(crate) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        rule: &'static str,
+        allowed: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
         let (text, place) = self.text(key)?;
         let value = parse(&text);
         if value.is_none() {
-            self.fault(Fault::of_form(rule, &place, format!("{text:?}"), allowed, format!("set `{key}` to one of the allowed values")));
+            self.fault(Fault::of_form(
+                rule,
+                &place,
+                format!("{text:?}"),
+                allowed,
+                format!("set `{key}` to one of the allowed values"),
+            ));
         }
         value
     }
@@ -198,7 +225,13 @@ impl<'f> TableReader<'f> {
         };
         if number.is_none() {
             let allowed = format!("a whole number from {} to {}", range.start(), range.end());
-            self.fault(Fault::of_form("list.number", &place, node.value.describe(), allowed, format!("correct `{key}`")));
+            self.fault(Fault::of_form(
+                "list.number",
+                &place,
+                node.value.describe(),
+                allowed,
+                format!("correct `{key}`"),
+            ));
         }
         number
     }
@@ -211,7 +244,8 @@ impl<'f> TableReader<'f> {
                 .into_iter()
                 .enumerate()
                 .map(|(index, item)| {
-                    let place = Place { path: format!("{}[{}]", place.path, index + 1), line: item.line.or(place.line) };
+                    let place =
+                        Place { path: format!("{}[{}]", place.path, index + 1), line: item.line.or(place.line) };
                     (item, place)
                 })
                 .collect(),
@@ -247,7 +281,8 @@ impl<'f> TableReader<'f> {
         let allowed = self.known.join(", ");
         for (key, node) in self.entries {
             let place = self.place.within(&key, node.line);
-            let fix = nearest(&key, &self.known).map_or_else(|| format!("remove `{key}`"), |known| format!("did you mean `{known}`?"));
+            let fix = nearest(&key, &self.known)
+                .map_or_else(|| format!("remove `{key}`"), |known| format!("did you mean `{known}`?"));
             self.faults.push(Fault::of_form("list.unknown_key", &place, format!("{key:?}"), allowed.clone(), fix));
         }
     }

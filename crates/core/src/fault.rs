@@ -38,7 +38,13 @@ pub struct Fault {
 impl Fault {
     /// Makes an error of the shot list's own form, whose source is its documentation.
     #[must_use]
-    pub fn of_form(rule: &'static str, place: &Place, found: impl Into<String>, allowed: impl Into<String>, fix: impl Into<String>) -> Fault {
+    pub fn of_form(
+        rule: &'static str,
+        place: &Place,
+        found: impl Into<String>,
+        allowed: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Fault {
         Fault {
             rule,
             severity: Severity::Error,

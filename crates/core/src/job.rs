@@ -217,7 +217,9 @@ impl Take {
         };
         let Some(take) = take else {
             return match event {
-                Event::Planned(plan) => Ok(Take { plan, phase: Phase::Ready { not_before: 0 }, committed: Usd::ZERO, length: 1 }),
+                Event::Planned(plan) => {
+                    Ok(Take { plan, phase: Phase::Ready { not_before: 0 }, committed: Usd::ZERO, length: 1 })
+                }
                 _ => Err(refused),
             };
         };
@@ -230,13 +232,19 @@ impl Take {
                 let reason = "the program ended before the provider's answer was recorded".to_owned();
                 (Phase::ChargeUnknown { reason }, reserved)
             }
-            (Phase::ChargeUnknown { .. }, Event::SubmitDeferred { wait_ms, .. }) => (Phase::Ready { not_before: at.saturating_add(wait_ms) }, Usd::ZERO),
+            (Phase::ChargeUnknown { .. }, Event::SubmitDeferred { wait_ms, .. }) => {
+                (Phase::Ready { not_before: at.saturating_add(wait_ms) }, Usd::ZERO)
+            }
             (Phase::ChargeUnknown { .. }, Event::Submitted(job) | Event::Resolved(Resolution::Charged(job))) => {
                 (Phase::Running { job, since: at }, take.committed)
             }
             (Phase::ChargeUnknown { .. }, Event::SubmitRefused(failure)) => (Phase::Failed(failure), Usd::ZERO),
-            (Phase::ChargeUnknown { .. }, Event::SubmitUnknown { reason }) => (Phase::ChargeUnknown { reason }, take.committed),
-            (Phase::ChargeUnknown { .. }, Event::Resolved(Resolution::NotCharged)) => (Phase::Ready { not_before: 0 }, Usd::ZERO),
+            (Phase::ChargeUnknown { .. }, Event::SubmitUnknown { reason }) => {
+                (Phase::ChargeUnknown { reason }, take.committed)
+            }
+            (Phase::ChargeUnknown { .. }, Event::Resolved(Resolution::NotCharged)) => {
+                (Phase::Ready { not_before: 0 }, Usd::ZERO)
+            }
             (Phase::Running { job, .. } | Phase::Rendered { job, .. }, Event::Rendered { url, charged }) => {
                 (Phase::Rendered { job, url }, charged.unwrap_or(take.committed))
             }
@@ -307,7 +315,13 @@ pub(crate) mod tests {
 
     fn plan() -> Plan {
         let promise = Promise::seedance(None, None, true);
-        Plan { provider: ProviderName::Simulator, endpoint: "x".into(), estimate: Usd::from_micros(5), fingerprint: "f".into(), promise }
+        Plan {
+            provider: ProviderName::Simulator,
+            endpoint: "x".into(),
+            estimate: Usd::from_micros(5),
+            fingerprint: "f".into(),
+            promise,
+        }
     }
 
     fn job() -> JobRef {

@@ -54,7 +54,9 @@ impl FromStr for ShotId {
 /// Windows keeps these names for devices, whatever follows a dot.
 fn is_reserved(text: &str) -> bool {
     let stem = text.split('.').next().unwrap_or(text).to_ascii_uppercase();
-    let numbered = |prefix: &str| stem.strip_prefix(prefix).is_some_and(|rest| rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_digit()));
+    let numbered = |prefix: &str| {
+        stem.strip_prefix(prefix).is_some_and(|rest| rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_digit()))
+    };
     matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT")
 }
 
@@ -281,7 +283,7 @@ impl ShotList {
     /// All faults at once, in the order of the list.
     pub fn parse(text: &str) -> Result<ShotList, Vec<Fault>> {
         let mut faults = Vec::new();
-        let node = document::parse(text).map_err(|fault| vec![fault])?;
+        let node = document::parse(text).map_err(|fault| vec![*fault])?;
         let list = read_list(node, &mut faults);
         if faults.is_empty() { Ok(list) } else { Err(faults) }
     }
@@ -298,9 +300,13 @@ fn read_list(node: Node, faults: &mut Vec<Fault>) -> ShotList {
     let mut table = TableReader::open(node, top.clone(), faults);
     let title = table.text("title").map_or_else(|| "Untitled".to_owned(), |(text, _)| text);
     let frame_rate = table
-        .parsed("frame_rate", "list.frame_rate", "23.976, 24, 25, 29.97, 30, 50, 59.94 or 60, in quotes", |text| text.parse().ok())
+        .parsed("frame_rate", "list.frame_rate", "23.976, 24, 25, 29.97, 30, 50, 59.94 or 60, in quotes", |text| {
+            text.parse().ok()
+        })
         .unwrap_or(FrameRate::FPS_24);
-    let start = table.parsed("start_timecode", "list.start_timecode", "HH:MM:SS:FF at the list's frame rate", |text| Timecode::parse(text, frame_rate).ok());
+    let start = table.parsed("start_timecode", "list.start_timecode", "HH:MM:SS:FF at the list's frame rate", |text| {
+        Timecode::parse(text, frame_rate).ok()
+    });
     let start = start.or_else(|| Timecode::parse("01:00:00:00", frame_rate).ok());
     let render = read_render_table(&mut table);
     let budget = read_budget(&mut table);
@@ -318,7 +324,8 @@ fn read_render_table(list: &mut TableReader<'_>) -> RenderSettings {
 }
 
 fn read_render(table: &mut TableReader<'_>, inherited: &RenderSettings) -> RenderSettings {
-    let mut word = |key: &'static str, inherited: &str| table.text(key).map_or_else(|| inherited.to_owned(), |(text, _)| text);
+    let mut word =
+        |key: &'static str, inherited: &str| table.text(key).map_or_else(|| inherited.to_owned(), |(text, _)| text);
     let model = word("model", &inherited.model);
     let tier = word("tier", &inherited.tier);
     let resolution = word("resolution", &inherited.resolution);
@@ -330,7 +337,8 @@ fn read_render(table: &mut TableReader<'_>, inherited: &RenderSettings) -> Rende
 fn read_budget(list: &mut TableReader<'_>) -> Option<Usd> {
     let (node, place) = list.take("budget")?;
     let mut table = TableReader::open(node, place, list.faults());
-    let limit = table.parsed("limit_usd", "budget.limit", "dollars in quotes, such as \"25.00\"", |text| text.parse().ok());
+    let limit =
+        table.parsed("limit_usd", "budget.limit", "dollars in quotes, such as \"25.00\"", |text| text.parse().ok());
     table.close();
     limit
 }
@@ -339,7 +347,13 @@ fn read_shots(list: &mut TableReader<'_>, render: &RenderSettings) -> Vec<Shot> 
     let items = list.list("shot");
     let place = list.place().within("shot", None);
     if items.is_empty() {
-        list.fault(Fault::of_form("list.empty", &place, "no shot", "at least one [[shot]]", "add a [[shot]] with `id`, `prompt` and `duration`"));
+        list.fault(Fault::of_form(
+            "list.empty",
+            &place,
+            "no shot",
+            "at least one [[shot]]",
+            "add a [[shot]] with `id`, `prompt` and `duration`",
+        ));
     }
     if items.len() > MAX_SHOTS {
         let found = format!("{} shots", items.len());
@@ -353,7 +367,13 @@ fn read_shots(list: &mut TableReader<'_>, render: &RenderSettings) -> Vec<Shot> 
         let Some(shot) = read_shot(node, place, render, list.faults()) else { continue };
         if !names.insert(shot.id.as_str().to_ascii_lowercase()) {
             let found = format!("{:?} a second time", shot.id.as_str());
-            list.fault(Fault::of_form("shot.id_unique", &shot.place, found, "each id once, whatever its case", "rename one; use `takes` for another attempt"));
+            list.fault(Fault::of_form(
+                "shot.id_unique",
+                &shot.place,
+                found,
+                "each id once, whatever its case",
+                "rename one; use `takes` for another attempt",
+            ));
         }
         shots.push(shot);
     }
@@ -400,7 +420,13 @@ fn read_id(table: &mut TableReader<'_>) -> Option<ShotId> {
     let id = text.parse().ok();
     match &id {
         Some(id) => table.rename(format!("shot {id}")),
-        None => table.fault(Fault::of_form("shot.id", &place, format!("{text:?}"), allowed, "choose a name that is safe as a file name")),
+        None => table.fault(Fault::of_form(
+            "shot.id",
+            &place,
+            format!("{text:?}"),
+            allowed,
+            "choose a name that is safe as a file name",
+        )),
     }
     id
 }
@@ -417,9 +443,17 @@ fn read_duration(table: &mut TableReader<'_>) -> ShotDuration {
     let Some((node, place)) = table.take("duration") else { return ShotDuration::Auto };
     match node.value {
         Value::Text(text) if text == "auto" => ShotDuration::Auto,
-        Value::Integer(seconds) if (1..=3600).contains(&seconds) => ShotDuration::Seconds(u32::try_from(seconds).unwrap_or(u32::MAX)),
+        Value::Integer(seconds) if (1..=3600).contains(&seconds) => {
+            ShotDuration::Seconds(u32::try_from(seconds).unwrap_or(u32::MAX))
+        }
         other => {
-            table.fault(Fault::of_form("shot.duration", &place, other.describe(), "whole seconds, or \"auto\"", "write `duration = 8`"));
+            table.fault(Fault::of_form(
+                "shot.duration",
+                &place,
+                other.describe(),
+                "whole seconds, or \"auto\"",
+                "write `duration = 8`",
+            ));
             ShotDuration::Auto
         }
     }
@@ -437,7 +471,13 @@ fn read_reference(table: &mut TableReader<'_>, key: &'static str) -> Option<Refe
 
 fn reference(node: Node, place: Place, faults: &mut Vec<Fault>) -> Option<Reference> {
     let Value::Text(text) = &node.value else {
-        faults.push(Fault::of_form("list.type", &place, node.value.describe(), "a path or URL in quotes", "write it in quotes"));
+        faults.push(Fault::of_form(
+            "list.type",
+            &place,
+            node.value.describe(),
+            "a path or URL in quotes",
+            "write it in quotes",
+        ));
         return None;
     };
     location(text, &place, faults).map(|location| Reference { location, place })
@@ -454,7 +494,13 @@ fn location(text: &str, place: &Place, faults: &mut Vec<Fault>) -> Option<Locati
     }
     let address = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if address.is_none() {
-        faults.push(Fault::of_form("reference.location", place, format!("{text:?}"), allowed, "use http or https, or a local copy"));
+        faults.push(Fault::of_form(
+            "reference.location",
+            place,
+            format!("{text:?}"),
+            allowed,
+            "use http or https, or a local copy",
+        ));
     }
     address.map(|url| Location::Url(url.into()))
 }
@@ -476,10 +522,22 @@ fn read_audio(node: Node, place: Place, faults: &mut Vec<Fault>) -> Option<Audio
     let end: Option<ClockTime> = table.parsed("out", "audio.out", clock, |text| text.parse().ok());
     let priority = table.integer("priority", 1..=99).unwrap_or(1);
     if start.zip(end).is_some_and(|(start, end)| start >= end) {
-        table.fault(Fault::of_form("audio.out", &place, "an `out` at or before its `in`", "`in` before `out`", "exchange them"));
+        table.fault(Fault::of_form(
+            "audio.out",
+            &place,
+            "an `out` at or before its `in`",
+            "`in` before `out`",
+            "exchange them",
+        ));
     }
     if path.is_none() {
-        table.fault(Fault::of_form("reference.location", &place, "no path", "`path = \"refs/line.wav\"`", "name the file"));
+        table.fault(Fault::of_form(
+            "reference.location",
+            &place,
+            "no path",
+            "`path = \"refs/line.wav\"`",
+            "name the file",
+        ));
     }
     table.close();
     let (text, at) = path?;
@@ -491,24 +549,49 @@ fn read_audio(node: Node, place: Place, faults: &mut Vec<Fault>) -> Option<Audio
 fn check_combination(shot: &Shot, table: &mut TableReader<'_>) {
     if let Some(select) = shot.select.filter(|select| *select > shot.takes) {
         let place = shot.place.within("select", None);
-        table.fault(Fault::of_form("shot.select", &place, select.to_string(), format!("a take from 1 to {}", shot.takes), "raise `takes`, or select another"));
+        table.fault(Fault::of_form(
+            "shot.select",
+            &place,
+            select.to_string(),
+            format!("a take from 1 to {}", shot.takes),
+            "raise `takes`, or select another",
+        ));
     }
     if shot.lane == Some(Lane::Keep) && shot.generate_audio == Some(false) {
         let place = shot.place.within("lane", None);
-        table.fault(Fault::of_form("lane.nothing_to_keep", &place, "lane \"keep\" with generate_audio = false", "sound to keep, or lane \"strip\"", "drop one of the two"));
+        table.fault(Fault::of_form(
+            "lane.nothing_to_keep",
+            &place,
+            "lane \"keep\" with generate_audio = false",
+            "sound to keep, or lane \"strip\"",
+            "drop one of the two",
+        ));
     }
     if shot.lane == Some(Lane::Keep) && shot.intent == Some(Intent::Broadcast) {
         let place = shot.place.within("lane", None);
-        table.fault(Fault::of_form("lane.broadcast", &place, "intent \"broadcast\" with lane \"keep\"", "lane \"strip\": a broadcast deliverable carries no model audio", "set lane = \"strip\""));
+        table.fault(Fault::of_form(
+            "lane.broadcast",
+            &place,
+            "intent \"broadcast\" with lane \"keep\"",
+            "lane \"strip\": a broadcast deliverable carries no model audio",
+            "set lane = \"strip\"",
+        ));
     }
     if shot.last_frame.is_some() && shot.first_frame.is_none() {
         let place = shot.place.within("last_frame", None);
-        table.fault(Fault::of_form("frame.last_alone", &place, "a last_frame without first_frame", "both, or first_frame alone", "add `first_frame`"));
+        table.fault(Fault::of_form(
+            "frame.last_alone",
+            &place,
+            "a last_frame without first_frame",
+            "both, or first_frame alone",
+            "add `first_frame`",
+        ));
     }
 }
 
 /// Names the value that was probably meant, for faults of the catalog.
 #[must_use]
 pub fn suggestion(found: &str, known: &[&str]) -> String {
-    nearest(found, known).map_or_else(|| format!("use one of {}", known.join(", ")), |word| format!("did you mean {word:?}?"))
+    nearest(found, known)
+        .map_or_else(|| format!("use one of {}", known.join(", ")), |word| format!("did you mean {word:?}?"))
 }

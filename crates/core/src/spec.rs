@@ -89,45 +89,135 @@ pub fn compare(info: &MediaInfo, promise: &Promise) -> Vec<Finding> {
     let again = "render another take, or claim it back from the provider";
     note(info.container != "mp4", Weight::Note, "container", info.container.clone(), "mp4".to_owned(), "re-wrap it");
     match &info.video {
-        None => note(true, Weight::Breach, "video.missing", "no picture".to_owned(), "a picture track".to_owned(), again),
+        None => {
+            note(true, Weight::Breach, "video.missing", "no picture".to_owned(), "a picture track".to_owned(), again)
+        }
         Some(video) => compare_video(video, promise, &mut note),
     }
     match (&info.audio, &promise.audio) {
-        (None, Some(_)) => note(true, Weight::Breach, "audio.missing", "no sound".to_owned(), "a sound track".to_owned(), again),
-        (Some(_), None) => note(true, Weight::Note, "audio.unasked", "a sound track".to_owned(), "none: generate_audio was false".to_owned(), "it is stripped with the lane"),
+        (None, Some(_)) => {
+            note(true, Weight::Breach, "audio.missing", "no sound".to_owned(), "a sound track".to_owned(), again)
+        }
+        (Some(_), None) => note(
+            true,
+            Weight::Note,
+            "audio.unasked",
+            "a sound track".to_owned(),
+            "none: generate_audio was false".to_owned(),
+            "it is stripped with the lane",
+        ),
         (Some(audio), Some(promised)) => compare_audio(audio, promised, info.video.as_ref(), &mut note),
         (None, None) => {}
     }
     findings
 }
 
-fn compare_video(video: &VideoInfo, promise: &Promise, note: &mut impl FnMut(bool, Weight, &str, String, String, &str)) {
-    note(video.codec != promise.video_codec, Weight::Breach, "video.codec", video.codec.clone(), promise.video_codec.clone(), "transcode it for editors that need H.264");
+fn compare_video(
+    video: &VideoInfo,
+    promise: &Promise,
+    note: &mut impl FnMut(bool, Weight, &str, String, String, &str),
+) {
+    note(
+        video.codec != promise.video_codec,
+        Weight::Breach,
+        "video.codec",
+        video.codec.clone(),
+        promise.video_codec.clone(),
+        "transcode it for editors that need H.264",
+    );
     let size = (video.width, video.height);
     let promised = promise.size.unwrap_or(size);
-    note(size != promised, Weight::Breach, "video.size", format!("{}×{}", size.0, size.1), format!("{}×{}", promised.0, promised.1), "scale it, or render another take");
+    note(
+        size != promised,
+        Weight::Breach,
+        "video.size",
+        format!("{}×{}", size.0, size.1),
+        format!("{}×{}", promised.0, promised.1),
+        "scale it, or render another take",
+    );
     let rate = video.rate.map_or("variable".to_owned(), |rate| rate.to_string());
-    note(video.rate != Some(promise.rate), Weight::Breach, "video.rate", rate, promise.rate.to_string(), "conform it to the cut's rate");
+    note(
+        video.rate != Some(promise.rate),
+        Weight::Breach,
+        "video.rate",
+        rate,
+        promise.rate.to_string(),
+        "conform it to the cut's rate",
+    );
     let frames = video.frames.map_or("unknown".to_owned(), |frames| format!("{} frames", frames.0));
     if let Some(asked) = promise.frames {
         let kept = video.frames.is_some_and(|found| (asked.0..=asked.0 + EXTRA_FRAMES).contains(&found.0));
         let longer = video.frames.is_some_and(|found| found > asked);
         let fix = if longer { "trim the tail in the edit" } else { "render another take, or slip the cut" };
-        note(!kept, Weight::Breach, "video.frames", frames.clone(), format!("{} to {} frames", asked.0, asked.0 + EXTRA_FRAMES), fix);
-        note(kept && longer, Weight::Note, "video.frames", frames, format!("{} frames", asked.0), "trim the tail in the edit");
+        note(
+            !kept,
+            Weight::Breach,
+            "video.frames",
+            frames.clone(),
+            format!("{} to {} frames", asked.0, asked.0 + EXTRA_FRAMES),
+            fix,
+        );
+        note(
+            kept && longer,
+            Weight::Note,
+            "video.frames",
+            frames,
+            format!("{} frames", asked.0),
+            "trim the tail in the edit",
+        );
     }
 }
 
-fn compare_audio(audio: &AudioInfo, promised: &AudioPromise, video: Option<&VideoInfo>, note: &mut impl FnMut(bool, Weight, &str, String, String, &str)) {
-    note(audio.codec != promised.codec, Weight::Breach, "audio.codec", audio.codec.clone(), promised.codec.clone(), "stems are decoded from it all the same");
+fn compare_audio(
+    audio: &AudioInfo,
+    promised: &AudioPromise,
+    video: Option<&VideoInfo>,
+    note: &mut impl FnMut(bool, Weight, &str, String, String, &str),
+) {
+    note(
+        audio.codec != promised.codec,
+        Weight::Breach,
+        "audio.codec",
+        audio.codec.clone(),
+        promised.codec.clone(),
+        "stems are decoded from it all the same",
+    );
     let hertz = |rate: SampleRate| format!("{} Hz", rate.hertz());
-    note(audio.sample_rate != promised.sample_rate, Weight::Breach, "audio.sample_rate", hertz(audio.sample_rate), hertz(promised.sample_rate), "stems are resampled to 48 kHz");
-    note(audio.channels != promised.channels, Weight::Breach, "audio.channels", audio.channels.to_string(), promised.channels.to_string(), "a mono stem is written; nothing is invented");
-    note(audio.priming.is_none(), Weight::Note, "audio.priming_unknown", "no edit list".to_owned(), "an edit list that tells the encoder's lead".to_owned(), "check sync by eye: the sound may be late");
+    note(
+        audio.sample_rate != promised.sample_rate,
+        Weight::Breach,
+        "audio.sample_rate",
+        hertz(audio.sample_rate),
+        hertz(promised.sample_rate),
+        "stems are resampled to 48 kHz",
+    );
+    note(
+        audio.channels != promised.channels,
+        Weight::Breach,
+        "audio.channels",
+        audio.channels.to_string(),
+        promised.channels.to_string(),
+        "a mono stem is written; nothing is invented",
+    );
+    note(
+        audio.priming.is_none(),
+        Weight::Note,
+        "audio.priming_unknown",
+        "no edit list".to_owned(),
+        "an edit list that tells the encoder's lead".to_owned(),
+        "check sync by eye: the sound may be late",
+    );
     let Some(picture) = video.and_then(|video| picture_samples(video, audio.sample_rate)) else { return };
     let Some(sound) = audio.samples else { return };
     let apart = picture.0.abs_diff(sound.0);
-    note(apart > AAC_FRAME, Weight::Breach, "audio.length", format!("{} samples", sound.0), format!("{} samples, give or take {AAC_FRAME}", picture.0), "stems are padded or cut to the picture's length");
+    note(
+        apart > AAC_FRAME,
+        Weight::Breach,
+        "audio.length",
+        format!("{} samples", sound.0),
+        format!("{} samples, give or take {AAC_FRAME}", picture.0),
+        "stems are padded or cut to the picture's length",
+    );
 }
 
 /// The length of a picture in samples of `rate`, to the nearest.
@@ -141,11 +231,26 @@ mod tests {
     use super::*;
 
     fn delivered(frames: u64, channels: u32, hertz: u32) -> MediaInfo {
-        let video = VideoInfo { codec: "h264".into(), width: 1280, height: 720, rate: Some(FrameRate::FPS_24), frames: Some(Frames(frames)) };
+        let video = VideoInfo {
+            codec: "h264".into(),
+            width: 1280,
+            height: 720,
+            rate: Some(FrameRate::FPS_24),
+            frames: Some(Frames(frames)),
+        };
         let sample_rate = SampleRate::new(hertz).expect("not zero");
         let samples = Some(Samples(frames * u64::from(hertz) / 24));
         let audio = AudioInfo { codec: "aac".into(), sample_rate, channels, samples, priming: Some(1024) };
-        MediaInfo { container: "mp4".into(), bytes: 1, video: Some(video), audio: Some(audio), still: None, fast_start: Some(true), fragmented: false, measured_by: "test".into() }
+        MediaInfo {
+            container: "mp4".into(),
+            bytes: 1,
+            video: Some(video),
+            audio: Some(audio),
+            still: None,
+            fast_start: Some(true),
+            fragmented: false,
+            measured_by: "test".into(),
+        }
     }
 
     fn check(info: &MediaInfo, expected: &[&str]) {

@@ -392,13 +392,7 @@ impl fmt::Display for Timecode {
         let label = self.frame + skipped * dropped_before(self.frame, nominal, skipped);
         let (seconds, frames) = (label / nominal, label % nominal);
         let separator = if self.drop { ';' } else { ':' };
-        write!(
-            f,
-            "{:02}:{:02}:{:02}{separator}{frames:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        )
+        write!(f, "{:02}:{:02}:{:02}{separator}{frames:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
     }
 }
 
@@ -464,7 +458,9 @@ mod tests {
 
     #[test]
     fn an_hour_of_frames_lasts_the_samples_of_the_table() {
-        for (fps, samples) in [("24", 172_800_000), ("23.976", 172_972_800), ("25", 172_800_000), ("29.97", 172_972_800)] {
+        for (fps, samples) in
+            [("24", 172_800_000), ("23.976", 172_972_800), ("25", 172_800_000), ("29.97", 172_972_800)]
+        {
             let rate = rate(fps);
             let frames = Frames(u64::from(rate.nominal()) * 3600);
             let found = rate.samples(frames, SampleRate::HZ_48000, Rounding::Nearest);
@@ -483,7 +479,9 @@ mod tests {
 
     #[test]
     fn clock_times_are_read_exactly() {
-        for (text, micros) in [("1.2", 1_200_000), ("00:00:01.200", 1_200_000), ("02:03", 123_000_000), ("15", 15_000_000)] {
+        for (text, micros) in
+            [("1.2", 1_200_000), ("00:00:01.200", 1_200_000), ("02:03", 123_000_000), ("15", 15_000_000)]
+        {
             assert_eq!(text.parse(), Ok(ClockTime(micros)), "{text}");
         }
         for text in ["", ".", "1:", "-1", "1:60", "1.1234567", "1e3", "1:2:3:4", "99999999999999"] {

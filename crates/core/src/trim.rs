@@ -145,7 +145,10 @@ fn shares(sources: &[Source], lengths: &[u64], limit: Limit) -> Result<Vec<u64>,
 
 fn too_many(sources: &[Source], needed: u64, limit: Limit) -> TrimError {
     let worst = sources.iter().enumerate().max_by_key(|(index, source)| (source.priority, *index));
-    let drop = worst.map_or_else(|| "one".to_owned(), |(index, source)| format!("@Audio{} (priority {})", index + 1, source.priority));
+    let drop = worst.map_or_else(
+        || "one".to_owned(),
+        |(index, source)| format!("@Audio{} (priority {})", index + 1, source.priority),
+    );
     TrimError::TooMany { count: sources.len(), needed: ClockTime(needed), allowed: limit.combined, drop }
 }
 

@@ -56,7 +56,11 @@ fn plain<R: Read + Seek>(source: &mut R, cut: &Cut) -> Result<Option<(WavSpec, V
         source.seek(SeekFrom::Start(0))?;
         return Ok(None);
     }
-    let start = u32::try_from(cut.kept.start.0).map_err(|_| MediaError::Limit { what: "samples", found: cut.kept.start.0, allowed: u32::MAX.into() })?;
+    let start = u32::try_from(cut.kept.start.0).map_err(|_| MediaError::Limit {
+        what: "samples",
+        found: cut.kept.start.0,
+        allowed: u32::MAX.into(),
+    })?;
     reader.seek(start)?;
     let wanted = usize::try_from(cut.kept.length().0).unwrap_or(usize::MAX).saturating_mul(spec.channels.into());
     let samples: Vec<i32> = reader.samples().take(wanted).collect::<Result<_, _>>().map_err(translate)?;
@@ -66,15 +70,20 @@ fn plain<R: Read + Seek>(source: &mut R, cut: &Cut) -> Result<Option<(WavSpec, V
     Ok(Some((spec, samples)))
 }
 
-fn decoded<R: Read + Seek + Send + Sync + 'static>(mut source: R, kept: TimeRange<Samples>) -> Result<(WavSpec, Vec<i32>), MediaError> {
+fn decoded<R: Read + Seek + Send + Sync + 'static>(
+    mut source: R,
+    kept: TimeRange<Samples>,
+) -> Result<(WavSpec, Vec<i32>), MediaError> {
     source.seek(SeekFrom::Start(0))?;
     let sound = decode(source, Some(kept))?;
     if sound.length() != kept.length() {
         let what = format!("{} samples were expected, {} could be decoded", kept.length().0, sound.length().0);
         return Err(MediaError::malformed("sound", 0, what));
     }
-    let channels = u16::try_from(sound.channels.len()).map_err(|_| MediaError::Unsupported("more channels than a WAV holds".to_owned()))?;
-    let spec = WavSpec { channels, sample_rate: sound.rate.hertz(), bits_per_sample: 24, sample_format: SampleFormat::Int };
+    let channels = u16::try_from(sound.channels.len())
+        .map_err(|_| MediaError::Unsupported("more channels than a WAV holds".to_owned()))?;
+    let spec =
+        WavSpec { channels, sample_rate: sound.rate.hertz(), bits_per_sample: 24, sample_format: SampleFormat::Int };
     let frames = 0..sound.channels.first().map_or(0, Vec::len);
     let samples = frames.flat_map(|index| sound.channels.iter().map(move |channel| quantise(channel[index]))).collect();
     Ok((spec, samples))
@@ -127,10 +136,18 @@ mod tests {
     #[test]
     fn kept_samples_are_the_sources_own_outside_the_fades() {
         let source: Vec<i16> = (0..16_000).map(|n| (n % 30_000) as i16).collect();
-        let cut = Cut { rate: SampleRate::new(16_000).expect("not zero"), source: Samples(16_000), kept: TimeRange { start: Samples(1000), end: Samples(9000) } };
+        let cut = Cut {
+            rate: SampleRate::new(16_000).expect("not zero"),
+            source: Samples(16_000),
+            kept: TimeRange { start: Samples(1000), end: Samples(9000) },
+        };
         let mut out = Cursor::new(Vec::new());
         conform(Cursor::new(wav(&source, 16_000)), &cut, &mut out).expect("a WAV");
-        let found: Vec<i16> = WavReader::new(Cursor::new(out.into_inner())).expect("a WAV").samples().map(|s| s.expect("a sample")).collect();
+        let found: Vec<i16> = WavReader::new(Cursor::new(out.into_inner()))
+            .expect("a WAV")
+            .samples()
+            .map(|s| s.expect("a sample"))
+            .collect();
         assert_eq!(found.len(), 8000);
         assert_eq!(found[80..7920], source[1080..8920]);
         assert_eq!((found[0], found[7999]), (0, 0));
@@ -140,10 +157,18 @@ mod tests {
     #[test]
     fn what_is_not_cut_is_not_faded() {
         let source = [9_i16; 4000];
-        let cut = Cut { rate: SampleRate::new(16_000).expect("not zero"), source: Samples(4000), kept: TimeRange { start: Samples(0), end: Samples(4000) } };
+        let cut = Cut {
+            rate: SampleRate::new(16_000).expect("not zero"),
+            source: Samples(4000),
+            kept: TimeRange { start: Samples(0), end: Samples(4000) },
+        };
         let mut out = Cursor::new(Vec::new());
         conform(Cursor::new(wav(&source, 16_000)), &cut, &mut out).expect("a WAV");
-        let found: Vec<i16> = WavReader::new(Cursor::new(out.into_inner())).expect("a WAV").samples().map(|s| s.expect("a sample")).collect();
+        let found: Vec<i16> = WavReader::new(Cursor::new(out.into_inner()))
+            .expect("a WAV")
+            .samples()
+            .map(|s| s.expect("a sample"))
+            .collect();
         assert_eq!(found, source);
     }
 }

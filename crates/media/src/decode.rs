@@ -41,7 +41,10 @@ impl Sound {
 /// # Errors
 /// `Unsupported` when no decoder knows it, `Limit` past [`MAX_SAMPLES`], `Malformed` when the stream
 /// itself breaks off.
-pub fn decode<R: Read + Seek + Send + Sync + 'static>(mut source: R, range: Option<TimeRange<Samples>>) -> Result<Sound, MediaError> {
+pub fn decode<R: Read + Seek + Send + Sync + 'static>(
+    mut source: R,
+    range: Option<TimeRange<Samples>>,
+) -> Result<Sound, MediaError> {
     let presentation = presentation(&mut source)?;
     let mut stream = Stream::open(source)?;
     let wanted = range.unwrap_or(TimeRange { start: Samples(0), end: Samples(u64::MAX) });
@@ -91,7 +94,8 @@ fn presentation<R: Read + Seek>(source: &mut R) -> Result<Presentation, MediaErr
     let everything = Presentation { delay: 0, skip: 0, length: None, known: false };
     let presentation = if is_mp4 {
         let movie = Movie::read(source)?;
-        let track = movie.first(TrackKind::Sound).ok_or_else(|| MediaError::Unsupported("a file without sound".to_owned()))?;
+        let track =
+            movie.first(TrackKind::Sound).ok_or_else(|| MediaError::Unsupported("a file without sound".to_owned()))?;
         movie.presentation(track)
     } else {
         everything
@@ -141,14 +145,24 @@ impl Stream {
     fn open<R: Read + Seek + Send + Sync + 'static>(mut source: R) -> Result<Stream, MediaError> {
         let length = source.seek(SeekFrom::End(0))?;
         source.seek(SeekFrom::Start(0))?;
-        let source = MediaSourceStream::new(Box::new(Reader { inner: source, length }), MediaSourceStreamOptions::default());
+        let source =
+            MediaSourceStream::new(Box::new(Reader { inner: source, length }), MediaSourceStreamOptions::default());
         let probe = symphonia::default::get_probe();
-        let format = probe.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).map_err(translate)?;
+        let format = probe
+            .probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default())
+            .map_err(translate)?;
         let missing = |what: &str| MediaError::Unsupported(what.to_owned());
         let track = format.default_track(TrackType::Audio).ok_or_else(|| missing("a file without sound"))?;
-        let params = track.codec_params.as_ref().and_then(|params| params.audio()).ok_or_else(|| missing("sound in an unknown codec"))?;
-        let decoder = symphonia::default::get_codecs().make_audio_decoder(params, &AudioDecoderOptions::default()).map_err(translate)?;
-        let rate = params.sample_rate.and_then(SampleRate::new).ok_or_else(|| missing("sound without a sample rate"))?;
+        let params = track
+            .codec_params
+            .as_ref()
+            .and_then(|params| params.audio())
+            .ok_or_else(|| missing("sound in an unknown codec"))?;
+        let decoder = symphonia::default::get_codecs()
+            .make_audio_decoder(params, &AudioDecoderOptions::default())
+            .map_err(translate)?;
+        let rate =
+            params.sample_rate.and_then(SampleRate::new).ok_or_else(|| missing("sound without a sample rate"))?;
         let channels = params.channels.as_ref().map_or(0, |channels| u32::try_from(channels.count()).unwrap_or(0));
         let (track, delay) = (track.id, track.delay.map(u64::from));
         Ok(Stream { decoder, track, rate, channels, delay, format })
@@ -203,7 +217,13 @@ impl Taker {
         let into = wanted.start.0.saturating_sub(presentation.delay);
         let heard = presentation.length.unwrap_or(u64::MAX).saturating_sub(into);
         let keep = heard.min(wanted.length().0.saturating_sub(delay));
-        Taker { rate, planes: Vec::new(), delay: delay.min(wanted.length().0), skip: presentation.skip.saturating_add(into), keep }
+        Taker {
+            rate,
+            planes: Vec::new(),
+            delay: delay.min(wanted.length().0),
+            skip: presentation.skip.saturating_add(into),
+            keep,
+        }
     }
 
     /// Takes a packet; answers whether more is wanted.

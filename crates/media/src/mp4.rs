@@ -160,7 +160,9 @@ impl Movie {
     pub fn presentation(&self, track: &Track) -> Presentation {
         let all = Presentation { delay: 0, skip: 0, length: None, known: false };
         let Some((rate, _)) = track.sound else { return all };
-        let to_samples = |ticks: u64, scale: u32| Rounding::Nearest.divide(u128::from(ticks).saturating_mul(u128::from(rate.hertz())), u128::from(scale));
+        let to_samples = |ticks: u64, scale: u32| {
+            Rounding::Nearest.divide(u128::from(ticks).saturating_mul(u128::from(rate.hertz())), u128::from(scale))
+        };
         let mut delay: u64 = 0;
         let mut edits = track.edits.iter();
         for edit in edits.by_ref() {
@@ -173,7 +175,12 @@ impl Movie {
             }
             let known = (|| {
                 let length = if edit.length == 0 { None } else { Some(to_samples(edit.length, self.timescale)?) };
-                Some(Presentation { delay: to_samples(delay, self.timescale)?, skip: to_samples(media_time, track.timescale)?, length, known: true })
+                Some(Presentation {
+                    delay: to_samples(delay, self.timescale)?,
+                    skip: to_samples(media_time, track.timescale)?,
+                    length,
+                    known: true,
+                })
             })();
             return known.unwrap_or(all);
         }
@@ -184,7 +191,8 @@ impl Movie {
     #[must_use]
     pub fn heard(&self, track: &Track) -> Option<Samples> {
         let (rate, _) = track.sound?;
-        let all = Rounding::Nearest.divide(u128::from(track.ticks).checked_mul(u128::from(rate.hertz()))?, u128::from(track.timescale))?;
+        let all = Rounding::Nearest
+            .divide(u128::from(track.ticks).checked_mul(u128::from(rate.hertz()))?, u128::from(track.timescale))?;
         let presentation = self.presentation(track);
         let after = all.saturating_sub(presentation.skip);
         Some(Samples(presentation.length.map_or(after, |length| length.min(after))))
@@ -217,7 +225,13 @@ fn read_top<R: Read + Seek>(source: &mut R) -> Result<Top, MediaError> {
         let Some(end) = end else {
             // A cut file: what is missing matters only if it held the index.
             let name = String::from_utf8_lossy(&kind).into_owned();
-            return Err(MediaError::malformed("mp4", at, format!("box {name:?} of {size} bytes passes the end of the file ({file_len} bytes): the file was cut short")));
+            return Err(MediaError::malformed(
+                "mp4",
+                at,
+                format!(
+                    "box {name:?} of {size} bytes passes the end of the file ({file_len} bytes): the file was cut short"
+                ),
+            ));
         };
         match &kind {
             b"ftyp" => top.ftyp = Some(at..end),

@@ -80,7 +80,12 @@ fn sniff(head: &[u8]) -> Result<Content, MediaError> {
         [0xff, second, ..] if second & 0xe6 == 0xe2 => Content::Sound("mp3"),
         _ if at(0, b"ID3") => Content::Sound("mp3"),
         [b'<', ..] => return Err(MediaError::Unsupported("the file is a web page or XML, not media".to_owned())),
-        _ => return Err(MediaError::Unsupported(format!("no known media format begins with {:02x?}", &head[..head.len().min(8)]))),
+        _ => {
+            return Err(MediaError::Unsupported(format!(
+                "no known media format begins with {:02x?}",
+                &head[..head.len().min(8)]
+            )));
+        }
     })
 }
 
@@ -113,7 +118,9 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
 fn read_wav<R: Read + Seek>(source: R, info: &mut MediaInfo) -> Result<(), MediaError> {
     let reader = hound::WavReader::new(BufReader::new(source)).map_err(|error| match error {
         hound::Error::Unsupported => MediaError::Unsupported("a WAV of an unusual kind".to_owned()),
-        hound::Error::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => MediaError::Malformed { format: "wav", at: 0, what: error.to_string() },
+        hound::Error::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            MediaError::Malformed { format: "wav", at: 0, what: error.to_string() }
+        }
         other => MediaError::malformed("wav", 0, other.to_string()),
     })?;
     let spec = reader.spec();
@@ -121,21 +128,36 @@ fn read_wav<R: Read + Seek>(source: R, info: &mut MediaInfo) -> Result<(), Media
     let frame = u64::from(spec.channels) * u64::from(spec.bits_per_sample.div_ceil(8));
     let needed = samples.saturating_mul(frame);
     if needed > info.bytes {
-        let what = format!("its header says {samples} samples ({needed} bytes), the file holds {} bytes: it was cut short", info.bytes);
+        let what = format!(
+            "its header says {samples} samples ({needed} bytes), the file holds {} bytes: it was cut short",
+            info.bytes
+        );
         return Err(MediaError::malformed("wav", 40, what));
     }
-    let sample_rate = SampleRate::new(spec.sample_rate).ok_or_else(|| MediaError::malformed("wav", 24, "a sample rate of zero"))?;
+    let sample_rate =
+        SampleRate::new(spec.sample_rate).ok_or_else(|| MediaError::malformed("wav", 24, "a sample rate of zero"))?;
     if spec.channels == 0 {
         return Err(MediaError::malformed("wav", 22, "no channels"));
     }
     let kind = if spec.sample_format == hound::SampleFormat::Float { "f" } else { "s" };
-    let order = if spec.bits_per_sample == 8 { "pcm_u8".to_owned() } else { format!("pcm_{kind}{}le", spec.bits_per_sample) };
+    let order =
+        if spec.bits_per_sample == 8 { "pcm_u8".to_owned() } else { format!("pcm_{kind}{}le", spec.bits_per_sample) };
     info.container = "wav".to_owned();
-    info.audio = Some(AudioInfo { codec: order, sample_rate, channels: spec.channels.into(), samples: Some(Samples(samples)), priming: Some(0) });
+    info.audio = Some(AudioInfo {
+        codec: order,
+        sample_rate,
+        channels: spec.channels.into(),
+        samples: Some(Samples(samples)),
+        priming: Some(0),
+    });
     Ok(())
 }
 
-fn read_sound<R: Read + Seek + Send + Sync + 'static>(source: R, format: &str, info: &mut MediaInfo) -> Result<(), MediaError> {
+fn read_sound<R: Read + Seek + Send + Sync + 'static>(
+    source: R,
+    format: &str,
+    info: &mut MediaInfo,
+) -> Result<(), MediaError> {
     let counted = decode::count(source)?;
     info.container = format.to_owned();
     info.audio = Some(AudioInfo {
@@ -149,7 +171,8 @@ fn read_sound<R: Read + Seek + Send + Sync + 'static>(source: R, format: &str, i
 }
 
 fn read_still<R: Read + Seek>(source: R, format: &'static str, info: &mut MediaInfo) -> Result<(), MediaError> {
-    let size = imagesize::reader_size(BufReader::new(source)).map_err(|error| MediaError::malformed(format, 0, error.to_string()))?;
+    let size = imagesize::reader_size(BufReader::new(source))
+        .map_err(|error| MediaError::malformed(format, 0, error.to_string()))?;
     let side = |pixels: usize| u32::try_from(pixels).ok().filter(|_| pixels > 0 && pixels <= MAX_SIDE);
     let allowed = MAX_SIDE as u64;
     let limit = MediaError::Limit { what: "pixels on a side", found: size.width.max(size.height) as u64, allowed };

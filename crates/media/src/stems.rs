@@ -17,7 +17,10 @@ use crate::wav::MAX_CHANNELS;
 /// `Unsupported` for more than two channels.
 pub fn lay(sound: &Sound, offset: Samples, length: Samples) -> Result<Sound, MediaError> {
     if sound.channels.len() > MAX_CHANNELS {
-        return Err(MediaError::Unsupported(format!("sound of {} channels; stems are mono or stereo", sound.channels.len())));
+        return Err(MediaError::Unsupported(format!(
+            "sound of {} channels; stems are mono or stereo",
+            sound.channels.len()
+        )));
     }
     let sound = resample(sound)?;
     let size = |samples: Samples| usize::try_from(samples.0).unwrap_or(usize::MAX);
@@ -40,8 +43,10 @@ fn resample(sound: &Sound) -> Result<Sound, MediaError> {
     }
     let failed = |error: String| MediaError::Unsupported(format!("resampling from {} Hz: {error}", from.hertz()));
     let channels = sound.channels.len();
-    let mut resampler = Fft::<f32>::new(from.hertz() as usize, to.hertz() as usize, 1024, channels, FixedSync::Both).map_err(|error| failed(error.to_string()))?;
-    let input = SequentialSliceOfVecs::new(&sound.channels, channels, frames).map_err(|error| failed(error.to_string()))?;
+    let mut resampler = Fft::<f32>::new(from.hertz() as usize, to.hertz() as usize, 1024, channels, FixedSync::Both)
+        .map_err(|error| failed(error.to_string()))?;
+    let input =
+        SequentialSliceOfVecs::new(&sound.channels, channels, frames).map_err(|error| failed(error.to_string()))?;
     let output = resampler.process_all(&input, frames, None).map_err(|error| failed(error.to_string()))?.take_data();
     let wanted = Rounding::Nearest.divide(frames as u128 * u128::from(to.hertz()), u128::from(from.hertz()));
     let wanted = wanted.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
@@ -77,7 +82,11 @@ mod tests {
     fn resampling_keeps_time_and_level() {
         let ours = lay(&tone(44_100, 1.0), Samples(0), Samples(48_000)).expect("mono");
         let ideal = tone(48_000, 1.0);
-        let worst = ours.channels[0][2000..46_000].iter().zip(&ideal.channels[0][2000..46_000]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = ours.channels[0][2000..46_000]
+            .iter()
+            .zip(&ideal.channels[0][2000..46_000])
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         // Half a sample of delay at 440 Hz is 0.029.
         assert!(worst < 0.03, "{worst}");
     }

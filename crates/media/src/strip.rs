@@ -17,14 +17,20 @@ use crate::mp4::{ChunkTable, Movie, TrackKind};
 /// that point outside the file. What was written by then must be thrown away.
 pub fn strip<R: Read + Seek, W: Write>(source: &mut R, out: &mut W) -> Result<u64, MediaError> {
     let movie = Movie::read(source)?;
-    let picture = movie.first(TrackKind::Picture).ok_or_else(|| MediaError::Unsupported("a file without a picture track".to_owned()))?;
+    let picture = movie
+        .first(TrackKind::Picture)
+        .ok_or_else(|| MediaError::Unsupported("a file without a picture track".to_owned()))?;
     let trak = movie.moov.get(picture.place.clone()).unwrap_or_default();
     let table = ChunkTable::read(trak, movie.file_len)?;
     let (mut moov, offsets_at) = silent_index(&movie, &picture.place, table.offsets_at)?;
-    let payload = table.chunks.iter().try_fold(0_u64, |sum, chunk| sum.checked_add(chunk.end.saturating_sub(chunk.start)));
-    let payload = payload.ok_or(MediaError::Limit { what: "bytes of picture", found: u64::MAX, allowed: movie.file_len })?;
+    let payload =
+        table.chunks.iter().try_fold(0_u64, |sum, chunk| sum.checked_add(chunk.end.saturating_sub(chunk.start)));
+    let payload =
+        payload.ok_or(MediaError::Limit { what: "bytes of picture", found: u64::MAX, allowed: movie.file_len })?;
     let header = mdat_header(payload);
-    let first = [movie.ftyp.len(), moov.len(), header.len()].iter().fold(0_u64, |sum, length| sum.saturating_add(*length as u64));
+    let first = [movie.ftyp.len(), moov.len(), header.len()]
+        .iter()
+        .fold(0_u64, |sum, length| sum.saturating_add(*length as u64));
     point_at(&mut moov, offsets_at, &table, first)?;
     for bytes in [&movie.ftyp, &moov, &header] {
         out.write_all(bytes)?;
@@ -83,7 +89,11 @@ fn point_at(moov: &mut [u8], offsets_at: usize, table: &ChunkTable, first: u64) 
         if table.wide {
             slot.copy_from_slice(&place.to_be_bytes());
         } else {
-            let narrow = u32::try_from(place).map_err(|_| MediaError::Limit { what: "bytes before a chunk", found: place, allowed: u32::MAX.into() })?;
+            let narrow = u32::try_from(place).map_err(|_| MediaError::Limit {
+                what: "bytes before a chunk",
+                found: place,
+                allowed: u32::MAX.into(),
+            })?;
             slot.copy_from_slice(&narrow.to_be_bytes());
         }
         place = place.saturating_add(chunk.end.saturating_sub(chunk.start));

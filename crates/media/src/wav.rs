@@ -53,7 +53,12 @@ pub fn write<W: Write>(out: &mut W, sound: &Sound, label: &Label) -> Result<(), 
         return Err(MediaError::Unsupported(format!("a stem of {channels} channels at {} Hz", sound.rate.hertz())));
     }
     let data_len = sound.length().0.saturating_mul(3 * channels as u64);
-    let head = [chunk(b"bext", &bext(label, channels)), chunk(b"fmt ", &format_chunk(channels as u16)), chunk(b"iXML", ixml(label).as_bytes())].concat();
+    let head = [
+        chunk(b"bext", &bext(label, channels)),
+        chunk(b"fmt ", &format_chunk(channels as u16)),
+        chunk(b"iXML", ixml(label).as_bytes()),
+    ]
+    .concat();
     let riff_len = 4 + head.len() as u64 + 8 + data_len + data_len % 2;
     let too_long = || MediaError::Limit { what: "bytes of WAV", found: riff_len, allowed: u32::MAX.into() };
     let riff_len = u32::try_from(riff_len).map_err(|_| too_long())?;
@@ -117,12 +122,15 @@ fn format_chunk(channels: u16) -> Vec<u8> {
 
 /// EBU Tech 3285, 2.3: 602 bytes and the coding history.
 fn bext(label: &Label, channels: usize) -> Vec<u8> {
-    let tracks: String = label.tracks.iter().enumerate().map(|(index, name)| format!(" sTRK{}={name}", index + 1)).collect();
+    let tracks: String =
+        label.tracks.iter().enumerate().map(|(index, name)| format!(" sTRK{}={name}", index + 1)).collect();
     let description = format!("sSCENE={} sTAKE={} sTAPE={}{tracks}", label.scene, label.take, label.tape);
     let mode = if channels == 1 { "mono" } else { "stereo" };
     let history = format!("A=PCM,F=48000,W=24,M={mode},T=seedpost {}\r\n", env!("CARGO_PKG_VERSION"));
     let mut body = Vec::with_capacity(602 + history.len());
-    for (text, length) in [(description.as_str(), 256), ("seedpost", 32), (&label.unique_id, 32), (&label.date, 10), (&label.time, 8)] {
+    for (text, length) in
+        [(description.as_str(), 256), ("seedpost", 32), (&label.unique_id, 32), (&label.date, 10), (&label.time, 8)]
+    {
         body.extend(fixed(text, length));
     }
     body.extend(label.time_reference.to_le_bytes());
@@ -146,7 +154,10 @@ fn ixml(label: &Label) -> String {
     let (high, low) = (label.time_reference >> 32, label.time_reference & 0xffff_ffff);
     let track = |(index, name): (usize, &String)| {
         let number = index + 1;
-        format!("<TRACK><CHANNEL_INDEX>{number}</CHANNEL_INDEX><INTERLEAVE_INDEX>{number}</INTERLEAVE_INDEX><NAME>{}</NAME><FUNCTION></FUNCTION></TRACK>", escape(name))
+        format!(
+            "<TRACK><CHANNEL_INDEX>{number}</CHANNEL_INDEX><INTERLEAVE_INDEX>{number}</INTERLEAVE_INDEX><NAME>{}</NAME><FUNCTION></FUNCTION></TRACK>",
+            escape(name)
+        )
     };
     let tracks: String = label.tracks.iter().enumerate().map(track).collect();
     format!(

@@ -158,7 +158,8 @@ impl Worker {
         // Nothing that the worker parses may see a key.
         command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH"));
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = child.map_err(|error| WorkerError::Start { program: self.program.display().to_string(), error })?;
+        let mut child =
+            child.map_err(|error| WorkerError::Start { program: self.program.display().to_string(), error })?;
         let (sender, answers) = channel();
         if let Some(stdout) = child.stdout.take() {
             std::thread::spawn(move || {

@@ -66,7 +66,9 @@ impl Answer {
     /// Reads an answer up to [`MAX_ANSWER`].
     pub(crate) async fn read(mut response: reqwest::Response) -> Result<Answer, reqwest::Error> {
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let retry_after_ms = header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok()).map(|seconds| seconds.min(3600) * 1000);
+        let retry_after_ms = header("retry-after")
+            .and_then(|seconds| seconds.parse::<u64>().ok())
+            .map(|seconds| seconds.min(3600) * 1000);
         let genuine = header("x-fal-request-id").is_some();
         let status = response.status().as_u16();
         let mut body = Vec::new();

@@ -67,7 +67,9 @@ pub enum LedgerError {
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
     /// SQLite's locks do not hold there.
-    #[error("the ledger {0} is on a network file system, where two machines could both pay; keep the project on a local disk")]
+    #[error(
+        "the ledger {0} is on a network file system, where two machines could both pay; keep the project on a local disk"
+    )]
     NetworkDisk(PathBuf),
 }
 
@@ -165,7 +167,11 @@ impl Ledger {
         self.read_history(&mut transaction, id).await
     }
 
-    async fn read_history(&self, transaction: &mut Transaction<'static, Sqlite>, id: &TakeId) -> Result<Vec<Line>, LedgerError> {
+    async fn read_history(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        id: &TakeId,
+    ) -> Result<Vec<Line>, LedgerError> {
         let name = id.to_string();
         let rows = sqlx::query("SELECT at_ms, payload FROM event WHERE take = ? ORDER BY seq").bind(&name);
         let rows = rows.fetch_all(&mut **transaction).await.map_err(|error| self.failed(error))?;
@@ -206,7 +212,13 @@ impl Ledger {
     ///
     /// # Errors
     /// `OverBudget` when the money is not there; then nothing was written. Else as [`Ledger::append`].
-    pub async fn intend(&self, id: &TakeId, seq: u64, body: serde_json::Value, price: Usd) -> Result<(Take, Reservation), LedgerError> {
+    pub async fn intend(
+        &self,
+        id: &TakeId,
+        seq: u64,
+        body: serde_json::Value,
+        price: Usd,
+    ) -> Result<(Take, Reservation), LedgerError> {
         let mut transaction = self.begin().await?;
         let mut budget = read_budget(&mut transaction).await.map_err(|error| self.failed(error))?;
         let reservation = budget.reserve(price)?;
@@ -216,7 +228,13 @@ impl Ledger {
         Ok((take, reservation))
     }
 
-    async fn append_in(&self, transaction: &mut Transaction<'static, Sqlite>, id: &TakeId, seq: u64, event: Event) -> Result<Take, LedgerError> {
+    async fn append_in(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        id: &TakeId,
+        seq: u64,
+        event: Event,
+    ) -> Result<Take, LedgerError> {
         let name = id.to_string();
         let before = fold(&name, self.read_history(transaction, id).await?)?;
         if before.as_ref().map_or(0, |take| take.length) != seq {
@@ -225,7 +243,8 @@ impl Ledger {
         let committed = before.as_ref().map_or(Usd::ZERO, |take| take.committed);
         let payload = serde_json::to_string(&event).expect("events are plain data");
         let insert = sqlx::query("INSERT INTO event (take, seq, kind, payload) VALUES (?, ?, ?, ?) RETURNING at_ms");
-        let insert = insert.bind(&name).bind(i64::try_from(seq).unwrap_or(i64::MAX)).bind(kind(&payload)).bind(&payload);
+        let insert =
+            insert.bind(&name).bind(i64::try_from(seq).unwrap_or(i64::MAX)).bind(kind(&payload)).bind(&payload);
         let at_ms: i64 = insert.fetch_one(&mut **transaction).await.map_err(|error| self.failed(error))?.get(0);
         let job = job_of(&event).cloned();
         let take = Take::apply(before, event, u64::try_from(at_ms).unwrap_or(0))?;
@@ -239,12 +258,20 @@ impl Ledger {
     }
 
     /// One paid job belongs to one take.
-    async fn claim(&self, transaction: &mut Transaction<'static, Sqlite>, take: &Take, job: &JobRef, name: &str) -> Result<(), LedgerError> {
+    async fn claim(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        take: &Take,
+        job: &JobRef,
+        name: &str,
+    ) -> Result<(), LedgerError> {
         let insert = sqlx::query("INSERT INTO request (provider, request_id, take) VALUES (?, ?, ?)");
         let insert = insert.bind(take.plan.provider.as_str()).bind(&job.request_id).bind(name);
         match insert.execute(&mut **transaction).await {
             Ok(_) => Ok(()),
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(damaged(name, &format!("request {} belongs to another take", job.request_id))),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                Err(damaged(name, &format!("request {} belongs to another take", job.request_id)))
+            }
             Err(error) => Err(self.failed(error)),
         }
     }
@@ -258,7 +285,9 @@ fn job_of(event: &Event) -> Option<&JobRef> {
 }
 
 async fn read_budget(transaction: &mut Transaction<'static, Sqlite>) -> Result<Budget, sqlx::Error> {
-    let row = sqlx::query("SELECT limit_micros, committed_micros FROM budget WHERE id = 1").fetch_one(&mut **transaction).await?;
+    let row = sqlx::query("SELECT limit_micros, committed_micros FROM budget WHERE id = 1")
+        .fetch_one(&mut **transaction)
+        .await?;
     let limit: Option<i64> = row.get(0);
     Ok(Budget { limit: limit.map(from_column), committed: from_column(row.get(1)) })
 }
@@ -284,7 +313,8 @@ fn read_line(take: &str, at_ms: i64, payload: String) -> Result<Line, LedgerErro
 }
 
 fn fold(take: &str, lines: Vec<Line>) -> Result<Option<Take>, LedgerError> {
-    Take::fold(lines.into_iter().map(|line| (line.at_ms, line.event))).map_err(|error| damaged(take, &error.to_string()))
+    Take::fold(lines.into_iter().map(|line| (line.at_ms, line.event)))
+        .map_err(|error| damaged(take, &error.to_string()))
 }
 
 fn damaged(take: &str, what: &str) -> LedgerError {

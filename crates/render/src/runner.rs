@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::StreamExt as _;
-use seedpost_core::job::{Delivery, Event, FailureKind, Failure, JobRef, Phase, PollPace, Step, Take, next_step};
+use seedpost_core::job::{Delivery, Event, Failure, FailureKind, JobRef, Phase, PollPace, Step, Take, next_step};
 use seedpost_core::shot::TakeId;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, mpsc, watch};
@@ -123,7 +123,14 @@ enum Halt {
 impl<'a> Runner<'a> {
     /// Makes a runner.
     #[must_use]
-    pub fn new(ledger: &'a Ledger, provider: &'a dyn Provider, pace: PollPace, concurrency: usize, stop: watch::Receiver<bool>, notices: mpsc::UnboundedSender<Notice>) -> Runner<'a> {
+    pub fn new(
+        ledger: &'a Ledger,
+        provider: &'a dyn Provider,
+        pace: PollPace,
+        concurrency: usize,
+        stop: watch::Receiver<bool>,
+        notices: mpsc::UnboundedSender<Notice>,
+    ) -> Runner<'a> {
         Runner { ledger, provider, pace, concurrency, stop, notices, uploaded: Mutex::default() }
     }
 
@@ -142,7 +149,9 @@ impl<'a> Runner<'a> {
                 Phase::Done(_) => Outcome::Done,
                 Phase::Failed(failure) => Outcome::Failed(failure),
                 Phase::ChargeUnknown { reason } => Outcome::Unknown(reason),
-                Phase::Ready { .. } | Phase::Running { .. } | Phase::Rendered { .. } => Outcome::Unreachable("the provider could not be reached".to_owned()),
+                Phase::Ready { .. } | Phase::Running { .. } | Phase::Rendered { .. } => {
+                    Outcome::Unreachable("the provider could not be reached".to_owned())
+                }
             },
             Err(Halt::Stopped) => Outcome::Stopped,
             Err(Halt::Ledger(error @ LedgerError::OverBudget(_))) => Outcome::OverBudget(error.to_string()),
@@ -154,7 +163,8 @@ impl<'a> Runner<'a> {
     async fn steps(&self, work: &Work) -> Result<Take, Halt> {
         let mut deferrals = 0;
         loop {
-            let missing = || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
+            let missing =
+                || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
             let take = self.ledger.take(&work.take).await?.ok_or_else(missing)?;
             match next_step(&take, self.ledger.now().await?, self.pace) {
                 Step::Rest => return Ok(take),
@@ -216,12 +226,15 @@ impl<'a> Runner<'a> {
     /// The order with an address for each reference.
     async fn fill(&self, work: &Work) -> Result<Order, Halt> {
         let mut order = work.order.clone();
-        for (addresses, inputs) in [(&mut order.images, &work.images), (&mut order.videos, &work.videos), (&mut order.audios, &work.audios)] {
+        for (addresses, inputs) in
+            [(&mut order.images, &work.images), (&mut order.videos, &work.videos), (&mut order.audios, &work.audios)]
+        {
             for input in inputs {
                 addresses.push(self.address(work, input).await?);
             }
         }
-        for (address, input) in [(&mut order.first_frame, &work.first_frame), (&mut order.last_frame, &work.last_frame)] {
+        for (address, input) in [(&mut order.first_frame, &work.first_frame), (&mut order.last_frame, &work.last_frame)]
+        {
             if let Some(input) = input {
                 *address = Some(self.address(work, input).await?);
             }
@@ -247,7 +260,11 @@ impl<'a> Runner<'a> {
         let progress = (|| self.provider.poll(job)).retry(patience()).when(|error| error.transient).await?;
         let event = match progress {
             Progress::Queued(position) => {
-                self.notify(work, "queued", position.map_or_else(String::new, |position| format!("{position} before it")));
+                self.notify(
+                    work,
+                    "queued",
+                    position.map_or_else(String::new, |position| format!("{position} before it")),
+                );
                 return Ok(());
             }
             Progress::Running(log) => {
@@ -267,7 +284,10 @@ impl<'a> Runner<'a> {
     async fn download(&self, work: &Work, take: &Take, job: &JobRef, url: &str) -> Result<(), Halt> {
         self.notify(work, "download", String::new());
         if !work.clip.exists() {
-            let fetched = (|| fetch(self.provider.media_url(url), &work.clip)).retry(patience()).when(|error| matches!(error, Halt::Call(error) if error.transient)).await;
+            let fetched = (|| fetch(self.provider.media_url(url), &work.clip))
+                .retry(patience())
+                .when(|error| matches!(error, Halt::Call(error) if error.transient))
+                .await;
             match fetched {
                 Err(Halt::Call(error)) if !error.transient => return self.renew(work, take, job, url, error).await,
                 other => other?,
@@ -275,7 +295,10 @@ impl<'a> Runner<'a> {
         }
         let path = work.clip.clone();
         let measured = tokio::task::spawn_blocking(move || digest(&path)).await;
-        let delivery = measured.map_err(std::io::Error::other).flatten().map_err(|error| Halt::Disk { path: work.clip.clone(), error })?;
+        let delivery = measured
+            .map_err(std::io::Error::other)
+            .flatten()
+            .map_err(|error| Halt::Disk { path: work.clip.clone(), error })?;
         self.notify(work, "done", format!("{} bytes", delivery.bytes));
         self.ledger.append(&work.take, take.length, Event::Downloaded(delivery)).await?;
         Ok(())
@@ -296,13 +319,20 @@ impl<'a> Runner<'a> {
 
 /// Five tries within about 15 seconds, for calls that cost nothing.
 fn patience() -> ExponentialBuilder {
-    ExponentialBuilder::default().with_min_delay(Duration::from_millis(500)).with_max_delay(Duration::from_secs(8)).with_max_times(5).with_jitter()
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(8))
+        .with_max_times(5)
+        .with_jitter()
 }
 
 /// Fetches a clip to a temporary name beside its final one, syncs it, and renames it.
 async fn fetch(url: String, clip: &Path) -> Result<(), Halt> {
     let disk = |error| Halt::Disk { path: clip.to_owned(), error };
-    let transient = |error: reqwest::Error| CallError { transient: true, message: format!("download: {}", crate::http::reason(error)) };
+    let transient = |error: reqwest::Error| CallError {
+        transient: true,
+        message: format!("download: {}", crate::http::reason(error)),
+    };
     let lasting = |message: String| CallError { transient: false, message };
     let client = crate::http::client().map_err(transient)?;
     let mut response = client.get(url).send().await.map_err(transient)?;

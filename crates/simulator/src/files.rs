@@ -17,11 +17,17 @@ pub(crate) async fn initiate(headers: HeaderMap, Json(about): Json<Value>) -> Re
     let name = safe_name(about["file_name"].as_str().unwrap_or("file"));
     let id = uuid::Uuid::now_v7();
     let base = base(&headers);
-    Ok(Json(json!({ "upload_url": format!("{base}/cdn/upload/{id}/{name}"), "file_url": format!("{base}/cdn/files/{id}/{name}") })))
+    Ok(Json(
+        json!({ "upload_url": format!("{base}/cdn/upload/{id}/{name}"), "file_url": format!("{base}/cdn/files/{id}/{name}") }),
+    ))
 }
 
 /// Takes the bytes for an address that [`initiate`] gave.
-pub(crate) async fn put(State(studio): State<Arc<Studio>>, Path((id, name)): Path<(uuid::Uuid, String)>, bytes: Bytes) -> Result<StatusCode, Refusal> {
+pub(crate) async fn put(
+    State(studio): State<Arc<Studio>>,
+    Path((id, name)): Path<(uuid::Uuid, String)>,
+    bytes: Bytes,
+) -> Result<StatusCode, Refusal> {
     keep(&studio, id, &safe_name(&name), &bytes).await?;
     Ok(StatusCode::OK)
 }
@@ -30,11 +36,17 @@ pub(crate) async fn put(State(studio): State<Arc<Studio>>, Path((id, name)): Pat
 pub(crate) async fn token(headers: HeaderMap) -> Result<Json<Value>, Refusal> {
     require_key(&headers)?;
     let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
-    Ok(Json(json!({ "token": "simulator", "token_type": "Bearer", "base_url": format!("{}/cdn", base(&headers)), "expires_at": expires.to_string() })))
+    Ok(Json(
+        json!({ "token": "simulator", "token_type": "Bearer", "base_url": format!("{}/cdn", base(&headers)), "expires_at": expires.to_string() }),
+    ))
 }
 
 /// The way of fal's Python client, second half: the bytes.
-pub(crate) async fn upload(State(studio): State<Arc<Studio>>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, Refusal> {
+pub(crate) async fn upload(
+    State(studio): State<Arc<Studio>>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, Refusal> {
     require_key(&headers)?;
     let given = headers.get("x-fal-file-name").and_then(|name| name.to_str().ok());
     let name = safe_name(given.unwrap_or("file"));
@@ -54,7 +66,8 @@ async fn keep(studio: &Studio, id: uuid::Uuid, name: &str, bytes: &[u8]) -> Resu
 
 /// Letters, digits, `.`, `_` and `-`, so that a name is one path segment and needs no escape.
 fn safe_name(name: &str) -> String {
-    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).take(100).collect();
+    let safe: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).take(100).collect();
     let safe = safe.trim_start_matches('.');
     if safe.is_empty() { "file".to_owned() } else { safe.to_owned() }
 }

@@ -29,7 +29,10 @@ pub(crate) struct Refusal(StatusCode, Value);
 
 impl Refusal {
     pub(crate) fn internal(error: &std::io::Error) -> Refusal {
-        Refusal(StatusCode::INTERNAL_SERVER_ERROR, json!({ "detail": error.to_string(), "error_type": "internal_error" }))
+        Refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            json!({ "detail": error.to_string(), "error_type": "internal_error" }),
+        )
     }
 }
 
@@ -47,9 +50,15 @@ pub(crate) fn base(headers: &HeaderMap) -> String {
 
 /// Any key will do, but there must be one.
 pub(crate) fn require_key(headers: &HeaderMap) -> Result<(), Refusal> {
-    let given = headers.get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
+    let given =
+        headers.get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
     let fine = given.is_some_and(|(scheme, key)| matches!(scheme, "Key" | "Bearer") && !key.is_empty());
-    let refusal = || Refusal(StatusCode::UNAUTHORIZED, json!({ "detail": "Cannot access application: no key in the Authorization header" }));
+    let refusal = || {
+        Refusal(
+            StatusCode::UNAUTHORIZED,
+            json!({ "detail": "Cannot access application: no key in the Authorization header" }),
+        )
+    };
     fine.then_some(()).ok_or_else(refusal)
 }
 
@@ -61,7 +70,13 @@ pub(crate) async fn bills(State(studio): State<Arc<Studio>>) -> Json<Value> {
 }
 
 /// Every path that is not one of the other hosts' belongs to the queue.
-pub(crate) async fn handle(State(studio): State<Arc<Studio>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+pub(crate) async fn handle(
+    State(studio): State<Arc<Studio>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
     require_key(&headers)?;
     let path = uri.path().trim_matches('/');
     let base = base(&headers);
@@ -89,7 +104,12 @@ fn submit(studio: &Arc<Studio>, endpoint: &str, base: &str, body: &[u8]) -> Resu
     if Catalog::built_in().endpoint(endpoint).is_none() {
         return Err(Refusal(StatusCode::NOT_FOUND, json!({ "detail": format!("Application {endpoint:?} not found") })));
     }
-    let not_json = |error: serde_json::Error| Refusal(StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": [{ "loc": ["body"], "msg": error.to_string(), "type": "json_invalid" }] }));
+    let not_json = |error: serde_json::Error| {
+        Refusal(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            json!({ "detail": [{ "loc": ["body"], "msg": error.to_string(), "type": "json_invalid" }] }),
+        )
+    };
     let input: Value = serde_json::from_slice(body).map_err(not_json)?;
     let (phase, micros) = match rules::judge(endpoint, &input, &studio.store.files()) {
         Ok(job) => (Phase::Queued, job.price.micros()),
@@ -141,7 +161,12 @@ fn status(job: &Job, base: &str, logs: bool) -> (StatusCode, Json<Value>) {
 }
 
 /// One event for each change, until the job is completed.
-fn stream(studio: Arc<Studio>, request_id: String, base: String, logs: bool) -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
+fn stream(
+    studio: Arc<Studio>,
+    request_id: String,
+    base: String,
+    logs: bool,
+) -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
     let first = Some(Value::Null);
     Sse::new(futures_util::stream::unfold(first, move |last| {
         let (studio, request_id, base) = (studio.clone(), request_id.clone(), base.clone());
@@ -165,9 +190,16 @@ fn result(job: &Job, base: &str) -> (StatusCode, Json<Value>) {
             let video = json!({ "url": format!("{base}/cdn/files/{file}"), "content_type": "video/mp4", "file_name": "video.mp4", "file_size": bytes });
             (StatusCode::OK, Json(json!({ "seed": 7, "video": video })))
         }
-        Phase::Failed { status, body } => (StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(body.clone())),
-        Phase::Cancelled => (StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST), Json(json!({ "detail": "cancelled", "error_type": "client_cancelled" }))),
-        Phase::Queued | Phase::Running => (StatusCode::BAD_REQUEST, Json(json!({ "detail": "Request is still in progress" }))),
+        Phase::Failed { status, body } => {
+            (StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(body.clone()))
+        }
+        Phase::Cancelled => (
+            StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+            Json(json!({ "detail": "cancelled", "error_type": "client_cancelled" })),
+        ),
+        Phase::Queued | Phase::Running => {
+            (StatusCode::BAD_REQUEST, Json(json!({ "detail": "Request is still in progress" })))
+        }
     }
 }
 

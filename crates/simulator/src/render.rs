@@ -31,7 +31,12 @@ pub(crate) struct Studio {
 
 impl Studio {
     pub(crate) fn new(store: Store, config: &Config) -> Studio {
-        Studio { store, program: config.worker.clone(), turns: Semaphore::new(config.parallel.max(1)), idle: Mutex::default() }
+        Studio {
+            store,
+            program: config.worker.clone(),
+            turns: Semaphore::new(config.parallel.max(1)),
+            idle: Mutex::default(),
+        }
     }
 
     /// Goes on with jobs that an earlier run left behind.
@@ -64,7 +69,9 @@ impl Studio {
     }
 
     fn render(&self, id: &str) -> std::io::Result<()> {
-        let Some(job) = self.store.get(id).filter(|job| matches!(job.phase, Phase::Queued | Phase::Running)) else { return Ok(()) };
+        let Some(job) = self.store.get(id).filter(|job| matches!(job.phase, Phase::Queued | Phase::Running)) else {
+            return Ok(());
+        };
         self.store.change(id, |job| {
             job.phase = Phase::Running;
             job.logs.push(log("sampling"));
@@ -90,7 +97,8 @@ impl Studio {
         let sound = scratch.path().join("sound.f32");
         if accepted.generate_audio {
             let seed = job.request_id.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
-            sound::write(&sound, Samples(u64::from(frames) * SAMPLES_A_FRAME), &accepted.audios, seed).map_err(|error| words(&error))?;
+            sound::write(&sound, Samples(u64::from(frames) * SAMPLES_A_FRAME), &accepted.audios, seed)
+                .map_err(|error| words(&error))?;
         }
         let made = scratch.path().join("video.mp4");
         let order = ClipOrder {
@@ -118,7 +126,10 @@ impl Studio {
 }
 
 fn failed(status: u16, message: &str) -> Phase {
-    Phase::Failed { status, body: json!({ "detail": [{ "loc": ["body"], "msg": message, "type": "internal_server_error" }] }) }
+    Phase::Failed {
+        status,
+        body: json!({ "detail": [{ "loc": ["body"], "msg": message, "type": "internal_server_error" }] }),
+    }
 }
 
 fn log(message: &str) -> Log {

@@ -26,7 +26,9 @@ pub(crate) struct Accepted {
 
 /// Judges a request; answers the `detail` items of a 422 where it fails.
 pub(crate) fn judge(endpoint: &str, input: &Value, files: &Path) -> Result<Accepted, Vec<Value>> {
-    let (model, mode) = Catalog::built_in().endpoint(endpoint).ok_or_else(|| vec![item("endpoint", "not_found", "unknown endpoint", json!({}))])?;
+    let (model, mode) = Catalog::built_in()
+        .endpoint(endpoint)
+        .ok_or_else(|| vec![item("endpoint", "not_found", "unknown endpoint", json!({}))])?;
     let mut check = Check { input, files, detail: Vec::new() };
     let prompt = check.prompt();
     let resolution = check.literal("resolution", "720p", &model.resolutions);
@@ -38,7 +40,9 @@ pub(crate) fn judge(endpoint: &str, input: &Value, files: &Path) -> Result<Accep
     let size = catalog.size(&resolution, &ratio).or_else(|| catalog.size(&resolution, "16:9"));
     let price = size.and_then(|size| model.price.charge(size, seconds, generate_audio, videos > 0));
     match size.zip(price) {
-        Some((size, price)) if check.detail.is_empty() => Ok(Accepted { price, size, seconds, generate_audio, prompt, audios }),
+        Some((size, price)) if check.detail.is_empty() => {
+            Ok(Accepted { price, size, seconds, generate_audio, prompt, audios })
+        }
         _ => Err(check.detail),
     }
 }
@@ -77,7 +81,12 @@ impl Check<'_> {
         let Some(value) = self.given(field) else { return default.to_owned() };
         let text = value.as_str().unwrap_or_default().to_owned();
         if !allowed.contains(&text) {
-            self.fault(field, "literal_error", &format!("Input should be one of {}", allowed.join(", ")), json!({ "expected": allowed }));
+            self.fault(
+                field,
+                "literal_error",
+                &format!("Input should be one of {}", allowed.join(", ")),
+                json!({ "expected": allowed }),
+            );
         }
         text
     }
@@ -87,10 +96,18 @@ impl Check<'_> {
         if value == "auto" {
             return AUTO_SECONDS;
         }
-        let seconds = value.as_str().and_then(|text| text.parse().ok()).filter(|seconds: &u32| model.seconds.contains((*seconds).into()));
+        let seconds = value
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .filter(|seconds: &u32| model.seconds.contains((*seconds).into()));
         seconds.unwrap_or_else(|| {
             let expected = format!("'auto' or '{}' to '{}'", model.seconds.min, model.seconds.max);
-            self.fault("duration", "literal_error", &format!("Input should be {expected}"), json!({ "expected": expected }));
+            self.fault(
+                "duration",
+                "literal_error",
+                &format!("Input should be {expected}"),
+                json!({ "expected": expected }),
+            );
             AUTO_SECONDS
         })
     }
@@ -125,7 +142,12 @@ impl Check<'_> {
         let (images, videos, audios) = (urls("image_urls"), urls("video_urls"), urls("audio_urls"));
         let (pictures, total) = (images.len() + videos.len(), images.len() + videos.len() + audios.len());
         if total > limits.total_files as usize {
-            self.fault("image_urls", "sequence_too_long", "Too many files", json!({ "max_length": limits.total_files }));
+            self.fault(
+                "image_urls",
+                "sequence_too_long",
+                "Too many files",
+                json!({ "max_length": limits.total_files }),
+            );
         }
         if limits.audio_needs_picture && !audios.is_empty() && pictures == 0 {
             self.fault("audio_urls", "value_error", "Audio requires at least one reference image or video", json!({}));
@@ -137,7 +159,13 @@ impl Check<'_> {
         (audios.into_iter().map(|(path, _)| path).collect(), count)
     }
 
-    fn files_of(&mut self, field: &str, urls: Vec<Value>, limits: &KindLimits, most: usize) -> Vec<(PathBuf, MediaInfo)> {
+    fn files_of(
+        &mut self,
+        field: &str,
+        urls: Vec<Value>,
+        limits: &KindLimits,
+        most: usize,
+    ) -> Vec<(PathBuf, MediaInfo)> {
         if urls.len() > most {
             self.fault(field, "sequence_too_long", "Too many files", json!({ "max_length": most }));
         }
@@ -145,13 +173,25 @@ impl Check<'_> {
         for url in urls {
             let path = url.as_str().and_then(|url| own_file(url, self.files));
             let Some(path) = path.filter(|path| path.is_file()) else {
-                self.fault(field, "file_download_error", "Failed to download the file; the simulator reads only what was uploaded to it", json!({ "input": url }));
+                self.fault(
+                    field,
+                    "file_download_error",
+                    "Failed to download the file; the simulator reads only what was uploaded to it",
+                    json!({ "input": url }),
+                );
                 continue;
             };
-            let measured = File::open(&path).map_err(|error| error.to_string()).and_then(|file| seedpost_media::probe::probe(file).map_err(|error| error.to_string()));
+            let measured = File::open(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|file| seedpost_media::probe::probe(file).map_err(|error| error.to_string()));
             match measured {
                 Ok(info) if !limits.formats.contains(&info.container) => {
-                    self.fault(field, "unsupported_format", &format!("Unsupported format {}", info.container), json!({ "supported_formats": limits.formats }));
+                    self.fault(
+                        field,
+                        "unsupported_format",
+                        &format!("Unsupported format {}", info.container),
+                        json!({ "supported_formats": limits.formats }),
+                    );
                 }
                 Ok(info) if limits.megabytes.is_some_and(|most| info.bytes > u64::from(most) * 1_000_000) => {
                     self.fault(field, "file_too_large", "File too large", json!({ "max_size": limits.megabytes }));
@@ -169,7 +209,12 @@ impl Check<'_> {
         // Each length is rounded up by less than a microsecond.
         if total > ClockTime::seconds(range.max).0 + audios.len() as u64 {
             let provided = ClockTime(total).to_string();
-            self.fault("audio_urls", "audio_duration_too_long", "Combined audio is too long", json!({ "max_duration": range.max, "provided_duration": provided }));
+            self.fault(
+                "audio_urls",
+                "audio_duration_too_long",
+                "Combined audio is too long",
+                json!({ "max_duration": range.max, "provided_duration": provided }),
+            );
         }
     }
 }
@@ -179,6 +224,8 @@ fn own_file(url: &str, files: &Path) -> Option<PathBuf> {
     let (_, path) = url.split_once("://")?.1.split_once("/cdn/files/")?;
     let (id, name) = path.split_once('/')?;
     let id: uuid::Uuid = id.parse().ok()?;
-    let plain = !name.is_empty() && !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let plain = !name.is_empty()
+        && !name.starts_with('.')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     plain.then(|| files.join(id.to_string()).join(name))
 }

@@ -26,9 +26,15 @@ pub(crate) enum Phase {
     Queued,
     Running,
     /// The clip's path under the files folder.
-    Done { file: String, bytes: u64 },
+    Done {
+        file: String,
+        bytes: u64,
+    },
     /// The result is this error.
-    Failed { status: u16, body: Value },
+    Failed {
+        status: u16,
+        body: Value,
+    },
     Cancelled,
 }
 

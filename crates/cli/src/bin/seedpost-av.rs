@@ -21,7 +21,9 @@ fn main() -> std::io::Result<()> {
         let answer = match (&ready, serde_json::from_str(&line?)) {
             (Err(error), _) => Answer::Failed { message: error.to_string() },
             (_, Err(error)) => Answer::Failed { message: format!("not a request: {error}") },
-            (Ok(()), Ok(request)) => perform(request).unwrap_or_else(|error| Answer::Failed { message: error.to_string() }),
+            (Ok(()), Ok(request)) => {
+                perform(request).unwrap_or_else(|error| Answer::Failed { message: error.to_string() })
+            }
         };
         serde_json::to_writer(&mut out, &answer)?;
         out.write_all(b"\n")?;

@@ -12,7 +12,13 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let project = list.open()?;
     let measured = assets::measure(&project);
     let verdicts = assets::judge(&project, &measured);
-    let conforms: Vec<String> = project.list.shots.iter().zip(&verdicts).flat_map(|(shot, verdict)| verdict.conforms.iter().map(move |what| format!("{}: {what}", shot.id))).collect();
+    let conforms: Vec<String> = project
+        .list
+        .shots
+        .iter()
+        .zip(&verdicts)
+        .flat_map(|(shot, verdict)| verdict.conforms.iter().map(move |what| format!("{}: {what}", shot.id)))
+        .collect();
     let mut faults = reference::judge_list(&project.list);
     faults.extend(verdicts.into_iter().flat_map(|verdict| verdict.faults));
     if faults.iter().any(|fault| fault.severity == Severity::Error) {

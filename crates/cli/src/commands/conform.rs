@@ -20,8 +20,19 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let mut rows = table(["SHOT", "SOURCE", "KEPT SAMPLES", "RATE", "SECONDS", "UPLOAD"]);
     for (shot, sound) in sounds {
         let kept = sound.cut.kept;
-        let upload = if sound.is_copy() { sound.upload.strip_prefix(&project.root).unwrap_or(&sound.upload).display().to_string() } else { "as it is".to_owned() };
-        rows.add_row([shot.to_string(), sound.source.clone(), format!("{}–{} of {}", kept.start.0, kept.end.0, sound.cut.source.0), sound.cut.rate.hertz().to_string(), sound.length().to_string(), upload]);
+        let upload = if sound.is_copy() {
+            sound.upload.strip_prefix(&project.root).unwrap_or(&sound.upload).display().to_string()
+        } else {
+            "as it is".to_owned()
+        };
+        rows.add_row([
+            shot.to_string(),
+            sound.source.clone(),
+            format!("{}–{} of {}", kept.start.0, kept.end.0, sound.cut.source.0),
+            sound.cut.rate.hertz().to_string(),
+            sound.length().to_string(),
+            upload,
+        ]);
     }
     if rows.row_count() == 0 {
         say("no supplied sound: nothing to conform");

@@ -35,10 +35,13 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     }
     let fine = findings.iter().all(|finding| finding.fine);
     if json {
-        let finding = |finding: &Finding| json!({ "what": finding.what, "fine": finding.fine, "detail": finding.detail });
+        let finding =
+            |finding: &Finding| json!({ "what": finding.what, "fine": finding.fine, "detail": finding.detail });
         result_json("doctor", json!({ "fine": fine, "findings": findings.iter().map(finding).collect::<Vec<_>>() }));
     } else {
-        findings.iter().for_each(|finding| say(format_args!("{}  {:<24} {}", if finding.fine { "ok " } else { "BAD" }, finding.what, finding.detail)));
+        findings.iter().for_each(|finding| {
+            say(format_args!("{}  {:<24} {}", if finding.fine { "ok " } else { "BAD" }, finding.what, finding.detail))
+        });
     }
     Ok(if fine { Exit::Done } else { Exit::Internal })
 }
@@ -48,13 +51,24 @@ fn encoder() -> Finding {
     let try_it = || -> Result<String, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let out = folder.path().join("clip.mp4");
-        let order = ClipOrder { out: out.clone(), width: 320, height: 180, frames: 24, captions: vec!["doctor".to_owned()], sound: None };
+        let order = ClipOrder {
+            out: out.clone(),
+            width: 320,
+            height: 180,
+            frames: 24,
+            captions: vec!["doctor".to_owned()],
+            sound: None,
+        };
         worker().clip(order).map_err(|error| error.to_string())?;
         let video = measure_file(&out)?.video.ok_or("the clip has no picture")?;
         Ok(format!("{} encodes {}", worker_program().display(), video.codec))
     };
     let result = try_it();
-    Finding { what: "FFmpeg worker", fine: result.is_ok(), detail: result.unwrap_or_else(|error| format!("{error}; install FFmpeg's libraries (`make deps`)")) }
+    Finding {
+        what: "FFmpeg worker",
+        fine: result.is_ok(),
+        detail: result.unwrap_or_else(|error| format!("{error}; install FFmpeg's libraries (`make deps`)")),
+    }
 }
 
 fn disk(folder: &Path) -> Finding {
@@ -65,7 +79,8 @@ fn disk(folder: &Path) -> Finding {
 
 /// Makes a ledger and throws it away.
 fn ledger() -> Result<Finding, Failure> {
-    let folder = tempfile::tempdir().map_err(|error| Failure::new(Exit::Internal, error.to_string(), "check the temporary folder"))?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "check the temporary folder"))?;
     let opened = block_on(seedpost_render::ledger::Ledger::open(&folder.path().join("ledger.db")))?;
     let detail = opened.as_ref().map_or_else(ToString::to_string, |_| "works".to_owned());
     Ok(Finding { what: "ledger", fine: opened.is_ok(), detail })

@@ -59,7 +59,8 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
 
 fn write(_project: &Project, timeline: &Timeline, format: Format, path: &Path) -> Result<Vec<export::Loss>, Failure> {
     let export = export::write(timeline, format);
-    write_whole(path, |out| std::io::Write::write_all(out, export.text.as_bytes())).map_err(|error: std::io::Error| Failure::disk("write", path, &error))?;
+    write_whole(path, |out| std::io::Write::write_all(out, export.text.as_bytes()))
+        .map_err(|error: std::io::Error| Failure::disk("write", path, &error))?;
     Ok(export.losses)
 }
 

@@ -50,7 +50,13 @@ fn strip_clip(clip: &Path, out: &Path, force: bool, json: bool) -> Result<Exit, 
     refuse_overwrite(out, force)?;
     let mut source = open_plain(clip).map_err(|error| Failure::disk("read", clip, &error))?;
     let stripped = write_whole(out, |writer| strip::strip(&mut source, writer).map(|_| ()));
-    stripped.map_err(|error| Failure::new(Exit::Media, format!("failed to strip {}: {error}", clip.display()), "give it a whole, unfragmented MP4"))?;
+    stripped.map_err(|error| {
+        Failure::new(
+            Exit::Media,
+            format!("failed to strip {}: {error}", clip.display()),
+            "give it a whole, unfragmented MP4",
+        )
+    })?;
     if json {
         result_json("lane", json!({ "picture": out }));
     } else {
@@ -62,7 +68,11 @@ fn strip_clip(clip: &Path, out: &Path, force: bool, json: bool) -> Result<Exit, 
 /// Refuses to replace a file that the user did not offer.
 pub(super) fn refuse_overwrite(out: &Path, force: bool) -> Result<(), Failure> {
     if out.exists() && !force {
-        return Err(Failure::new(Exit::Usage, format!("{} exists", out.display()), "choose another name, or add --force"));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{} exists", out.display()),
+            "choose another name, or add --force",
+        ));
     }
     Ok(())
 }

@@ -22,21 +22,31 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
             json!({ "shot": prepared.shot.id, "takes": count, "endpoint": plan.endpoint, "provider": plan.provider, "lane": prepared.decision, "uploads": prepared.uploads(), "usd_micros_each": plan.estimate })
         };
         let shots: Vec<_> = missing.iter().map(shot).collect();
-        result_json("plan", json!({ "shots": shots, "usd_micros": total, "usd_micros_committed": budget.committed, "usd_micros_limit": budget.limit }));
+        result_json(
+            "plan",
+            json!({ "shots": shots, "usd_micros": total, "usd_micros_committed": budget.committed, "usd_micros_limit": budget.limit }),
+        );
     } else {
         show(&missing, total, budget);
     }
     let over = { budget }.reserve(total).err();
-    over.map_or(Ok(Exit::Done), |over| Err(Failure::new(Exit::Budget, over.to_string(), "raise [budget] limit_usd, or ask for fewer or cheaper takes")))
+    over.map_or(Ok(Exit::Done), |over| {
+        Err(Failure::new(Exit::Budget, over.to_string(), "raise [budget] limit_usd, or ask for fewer or cheaper takes"))
+    })
 }
 
 /// Shots with the number of takes that are still to be bought, and the budget.
-async fn missing<'p>(project: &Project, prepared: &'p [Prepared<'p>]) -> Result<(Vec<(&'p Prepared<'p>, u32)>, Budget), Failure> {
+async fn missing<'p>(
+    project: &Project,
+    prepared: &'p [Prepared<'p>],
+) -> Result<(Vec<(&'p Prepared<'p>, u32)>, Budget), Failure> {
     let ledger = project.ledger().await?;
     let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
     let budget = ledger.budget().await.map_err(|error| ledger_failure(&error))?;
     let open = |prepared: &Prepared<'_>| {
-        let wanted = prepared.takes().filter(|take| takes.get(take).is_none_or(|take| matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_))));
+        let wanted = prepared.takes().filter(|take| {
+            takes.get(take).is_none_or(|take| matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_)))
+        });
         u32::try_from(wanted.count()).unwrap_or(u32::MAX)
     };
     let missing = prepared.iter().map(|prepared| (prepared, open(prepared))).collect();
@@ -60,7 +70,10 @@ fn show(missing: &[(&Prepared<'_>, u32)], total: Usd, budget: Budget) {
     say(rows);
     let limit = budget.limit.map_or_else(|| "no limit".to_owned(), |limit| format!("of {limit}"));
     say(format_args!("to be bought {total} · committed {} · budget {limit}", budget.committed));
-    let assumed = missing.iter().filter_map(|(prepared, _)| Catalog::built_in().model(&prepared.shot.render)).find(|model| model.price.basis == "assumed");
+    let assumed = missing
+        .iter()
+        .filter_map(|(prepared, _)| Catalog::built_in().model(&prepared.shot.render))
+        .find(|model| model.price.basis == "assumed");
     if let Some(model) = assumed {
         note(format_args!("warning: the price of {} {} is assumed: {}", model.model, model.tier, model.note));
     }

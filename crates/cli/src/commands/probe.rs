@@ -27,7 +27,14 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
         let mut rows = table(["FILE", "CONTAINER", "PICTURE", "SOUND", "INDEX", "READ BY"]);
         for (path, info) in pairs().filter_map(|(path, result)| result.as_ref().ok().map(|info| (path, info))) {
             let index = info.fast_start.map_or("", |front| if front { "in front" } else { "at the end" });
-            rows.add_row([path.display().to_string(), info.container.clone(), picture(info), sound(info), index.to_owned(), info.measured_by.clone()]);
+            rows.add_row([
+                path.display().to_string(),
+                info.container.clone(),
+                picture(info),
+                sound(info),
+                index.to_owned(),
+                info.measured_by.clone(),
+            ]);
         }
         if rows.row_count() > 0 {
             say(rows);
@@ -53,7 +60,9 @@ fn picture(info: &MediaInfo) -> String {
 fn sound(info: &MediaInfo) -> String {
     info.audio.as_ref().map_or_else(String::new, |audio| {
         let samples = audio.samples.map_or("? samples".to_owned(), |samples| format!("{} samples", samples.0));
-        let priming = audio.priming.map_or(", priming unknown".to_owned(), |priming| if priming > 0 { format!(", priming {priming}") } else { String::new() });
+        let priming = audio.priming.map_or(", priming unknown".to_owned(), |priming| {
+            if priming > 0 { format!(", priming {priming}") } else { String::new() }
+        });
         format!("{} {} Hz × {} {samples}{priming}", audio.codec, audio.sample_rate.hertz(), audio.channels)
     })
 }

@@ -33,7 +33,13 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let project = Project::open(&arguments.shots, None)?;
     let _lock = project.lock()?;
-    let wrong = || Failure::new(Exit::Usage, format!("{:?} is not a take", arguments.take), "names look like SC010_SH020_T01; see `seedpost status`");
+    let wrong = || {
+        Failure::new(
+            Exit::Usage,
+            format!("{:?} is not a take", arguments.take),
+            "names look like SC010_SH020_T01; see `seedpost status`",
+        )
+    };
     let id: TakeId = arguments.take.parse().map_err(|()| wrong())?;
     block_on(async {
         let ledger = project.ledger().await?;
@@ -45,7 +51,10 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
         match resolution(arguments, &take)? {
             None => show(&ledger, &id, &take, reason, json).await,
             Some(resolution) => {
-                let take = ledger.append(&id, take.length, Event::Resolved(resolution)).await.map_err(|error| ledger_failure(&error))?;
+                let take = ledger
+                    .append(&id, take.length, Event::Resolved(resolution))
+                    .await
+                    .map_err(|error| ledger_failure(&error))?;
                 if json {
                     result_json("resolve", json!({ "take": id.to_string(), "state": take.phase.as_str() }));
                 } else {
@@ -62,12 +71,19 @@ fn resolution(arguments: &Arguments, take: &Take) -> Result<Option<Resolution>, 
         return Ok(Some(Resolution::NotCharged));
     }
     let Some(request_id) = &arguments.charged else { return Ok(None) };
-    let plain = !request_id.is_empty() && request_id.len() <= 128 && request_id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let plain = !request_id.is_empty()
+        && request_id.len() <= 128
+        && request_id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     if !plain {
-        return Err(Failure::new(Exit::Usage, format!("{request_id:?} is not a request id"), "copy it from the provider's list of requests"));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{request_id:?} is not a request id"),
+            "copy it from the provider's list of requests",
+        ));
     }
     // Only the addresses are made here; nothing is sent.
-    let fal = Fal::new(Secret::new(String::new())).map_err(|error| Failure::new(Exit::Internal, error.to_string(), "run `seedpost doctor`"))?;
+    let fal = Fal::new(Secret::new(String::new()))
+        .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "run `seedpost doctor`"))?;
     Ok(Some(Resolution::Charged(fal.job(&take.plan.endpoint, request_id))))
 }
 
@@ -82,10 +98,20 @@ async fn show(ledger: &Ledger, id: &TakeId, take: &Take, reason: &str, json: boo
     let when = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
     let plan = &take.plan;
     if json {
-        result_json("resolve", json!({ "take": id.to_string(), "state": "unknown", "reason": reason, "sent_at": when.to_string(), "provider": plan.provider, "endpoint": plan.endpoint, "body": body }));
+        result_json(
+            "resolve",
+            json!({ "take": id.to_string(), "state": "unknown", "reason": reason, "sent_at": when.to_string(), "provider": plan.provider, "endpoint": plan.endpoint, "body": body }),
+        );
     } else {
-        say(format_args!("{id}: {reason}\n  sent      {when}\n  provider  {}\n  endpoint  {}\n  counts as {}\n  body      {body}", plan.provider.as_str(), plan.endpoint, take.committed));
-        say(format_args!("Look for it in the provider's list of requests, then say which:\n  seedpost resolve {id} --charged REQUEST_ID\n  seedpost resolve {id} --not-charged"));
+        say(format_args!(
+            "{id}: {reason}\n  sent      {when}\n  provider  {}\n  endpoint  {}\n  counts as {}\n  body      {body}",
+            plan.provider.as_str(),
+            plan.endpoint,
+            take.committed
+        ));
+        say(format_args!(
+            "Look for it in the provider's list of requests, then say which:\n  seedpost resolve {id} --charged REQUEST_ID\n  seedpost resolve {id} --not-charged"
+        ));
     }
     Ok(Exit::Unknown)
 }

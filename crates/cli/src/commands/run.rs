@@ -44,7 +44,10 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     let prepared = prepare(&project)?;
     let concurrency = arguments.concurrency.into();
     let (outcomes, takes) = block_on(render(&project, &prepared, concurrency, style))??;
-    let jobs = takes.iter().filter_map(|(take, prepared, state, at)| Job::new(take.clone(), prepared, state.clone(), *at)).collect();
+    let jobs = takes
+        .iter()
+        .filter_map(|(take, prepared, state, at)| Job::new(take.clone(), prepared, state.clone(), *at))
+        .collect();
     let finished = finish(&project, jobs)?;
     let worked = !outcomes.is_empty() || finished.iter().any(|finished| finished.worked);
     if json {
@@ -59,7 +62,12 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
 /// A take as it stands after a run: its name, its shot, its state, and when the last event came.
 type Standing<'p> = (TakeId, &'p Prepared<'p>, Take, u64);
 
-async fn render<'p>(project: &Project, prepared: &'p [Prepared<'p>], concurrency: usize, style: Style) -> Result<(Vec<(TakeId, Outcome)>, Vec<Standing<'p>>), Failure> {
+async fn render<'p>(
+    project: &Project,
+    prepared: &'p [Prepared<'p>],
+    concurrency: usize,
+    style: Style,
+) -> Result<(Vec<(TakeId, Outcome)>, Vec<Standing<'p>>), Failure> {
     let ledger = project.ledger().await?;
     ledger.set_limit(project.list.budget).await.map_err(|error| ledger_failure(&error))?;
     let mut works: Vec<(ProviderName, Work)> = Vec::new();
@@ -74,7 +82,8 @@ async fn render<'p>(project: &Project, prepared: &'p [Prepared<'p>], concurrency
     let stop = stop_on_ctrl_c();
     let mut outcomes = Vec::new();
     for provider in [ProviderName::Simulator, ProviderName::Fal] {
-        let works: Vec<Work> = works.iter().filter(|(name, _)| *name == provider).map(|(_, work)| work.clone()).collect();
+        let works: Vec<Work> =
+            works.iter().filter(|(name, _)| *name == provider).map(|(_, work)| work.clone()).collect();
         if !works.is_empty() {
             outcomes.extend(render_with(project, &ledger, provider, works, concurrency, style, stop.clone()).await?);
         }
@@ -85,7 +94,8 @@ async fn render<'p>(project: &Project, prepared: &'p [Prepared<'p>], concurrency
             let history = ledger.history(&id).await.map_err(|error| ledger_failure(&error))?;
             let at = history.last().map_or(0, |line| line.at_ms);
             let take = Take::fold(history.into_iter().map(|line| (line.at_ms, line.event)));
-            let take = take.map_err(|error| Failure::new(Exit::Internal, error.to_string(), "restore the ledger from a copy"))?;
+            let take = take
+                .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "restore the ledger from a copy"))?;
             standing.extend(take.map(|take| (id, prepared, take, at)));
         }
     }
@@ -130,7 +140,15 @@ fn stop_on_ctrl_c() -> watch::Receiver<bool> {
     receiver
 }
 
-async fn render_with(project: &Project, ledger: &Ledger, name: ProviderName, works: Vec<Work>, concurrency: usize, style: Style, stop: watch::Receiver<bool>) -> Result<Vec<(TakeId, Outcome)>, Failure> {
+async fn render_with(
+    project: &Project,
+    ledger: &Ledger,
+    name: ProviderName,
+    works: Vec<Work>,
+    concurrency: usize,
+    style: Style,
+    stop: watch::Receiver<bool>,
+) -> Result<Vec<(TakeId, Outcome)>, Failure> {
     let door = open_door(project, name).await?;
     let pace = if name == ProviderName::Simulator { NEAR } else { FAR };
     let (notices, mut watched) = mpsc::unbounded_channel();
@@ -158,9 +176,16 @@ struct Door {
 
 async fn open_door(project: &Project, name: ProviderName) -> Result<Door, Failure> {
     let environment = Environment::read(&project.root);
-    let unusable = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, error.to_string(), "run `seedpost doctor`");
+    let unusable =
+        |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, error.to_string(), "run `seedpost doctor`");
     if name == ProviderName::Fal {
-        let missing = || Failure::new(Exit::Usage, "FAL_KEY is not set", "set it in the environment or in `.env` beside the shot list, or use --provider simulator");
+        let missing = || {
+            Failure::new(
+                Exit::Usage,
+                "FAL_KEY is not set",
+                "set it in the environment or in `.env` beside the shot list, or use --provider simulator",
+            )
+        };
         let key = Secret::new(environment.get("FAL_KEY").ok_or_else(missing)?);
         let fal = match environment.get("SEEDPOST_FAL_URL") {
             Some(url) => Fal::at(&url, key, false),
@@ -184,7 +209,9 @@ async fn start_simulator(folder: PathBuf) -> Result<Simulator, Failure> {
     let config = Config { listen: ([127, 0, 0, 1], 0).into(), folder, worker: worker_program(), parallel: 2 };
     let started = tokio::time::timeout(Duration::from_secs(10), Simulator::start(config)).await;
     let started = started.map_err(std::io::Error::other).flatten();
-    started.map_err(|error| Failure::new(Exit::Internal, format!("failed to start the simulator: {error}"), "run `seedpost doctor`"))
+    started.map_err(|error| {
+        Failure::new(Exit::Internal, format!("failed to start the simulator: {error}"), "run `seedpost doctor`")
+    })
 }
 
 fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
@@ -193,16 +220,29 @@ fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
         let done = finished.iter().find(|finished| finished.job.take == *id);
         let promised = take.plan.promise.frames.map_or("auto".to_owned(), seconds);
         let delivered = done.and_then(|done| done.facts.info.video.as_ref()?.frames).map_or("–".to_owned(), seconds);
-        let stems = done.map_or(String::new(), |done| done.facts.stems.iter().map(|stem| stem.role.as_str()).collect::<Vec<_>>().join(" "));
+        let stems = done.map_or(String::new(), |done| {
+            done.facts.stems.iter().map(|stem| stem.role.as_str()).collect::<Vec<_>>().join(" ")
+        });
         let unselected = done.is_some_and(|done| !done.job.selected);
         let state = format!("{}{}", take.phase.as_str(), if unselected { ", not in the cut" } else { "" });
-        rows.add_row([id.to_string(), prepared.decision.lane.as_str().to_owned(), delivered, promised, stems, take.committed.to_string(), state]);
+        rows.add_row([
+            id.to_string(),
+            prepared.decision.lane.as_str().to_owned(),
+            delivered,
+            promised,
+            stems,
+            take.committed.to_string(),
+            state,
+        ]);
     }
     say(rows);
     for done in finished {
         for finding in &done.facts.findings {
             let weight = if finding.weight == Weight::Breach { "breach" } else { "note" };
-            say(format_args!("{}: {weight} [{}] found {}, promised {}; {}", done.job.take, finding.rule, finding.found, finding.promised, finding.fix));
+            say(format_args!(
+                "{}: {weight} [{}] found {}, promised {}; {}",
+                done.job.take, finding.rule, finding.found, finding.promised, finding.fix
+            ));
         }
     }
     if !worked {
@@ -228,7 +268,10 @@ fn words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Done => "done".to_owned(),
         Outcome::Failed(failure) => failure.message.clone(),
-        Outcome::Unknown(reason) | Outcome::OverBudget(reason) | Outcome::Unreachable(reason) | Outcome::Broken(reason) => reason.clone(),
+        Outcome::Unknown(reason)
+        | Outcome::OverBudget(reason)
+        | Outcome::Unreachable(reason)
+        | Outcome::Broken(reason) => reason.clone(),
         Outcome::Stopped => "stopped".to_owned(),
     }
 }
@@ -244,7 +287,9 @@ fn explain(take: &TakeId, outcome: &Outcome) {
             FailureKind::Account => "check the key, the credit and the permissions of the account, and run again",
             FailureKind::TryAgain => "run again; nothing is owed for this attempt",
         },
-        Outcome::Unknown(_) => "it counts as paid and is never sent again by itself; look at the provider's list, then `seedpost resolve`",
+        Outcome::Unknown(_) => {
+            "it counts as paid and is never sent again by itself; look at the provider's list, then `seedpost resolve`"
+        }
         Outcome::OverBudget(_) => "raise [budget] limit_usd, or ask for fewer or cheaper takes",
         Outcome::Unreachable(_) | Outcome::Stopped => "run the same command again; it goes on from here",
         Outcome::Broken(_) => "check that the disk has room, then run again; nothing is paid twice",
@@ -255,7 +300,8 @@ fn explain(take: &TakeId, outcome: &Outcome) {
 fn exit(outcomes: &[(TakeId, Outcome)], takes: &[Standing<'_>], finished: &[Finished<'_>]) -> Exit {
     let any = |test: fn(&Outcome) -> bool| outcomes.iter().any(|(_, outcome)| test(outcome));
     let stands = |test: fn(&Phase) -> bool| takes.iter().any(|(_, _, take, _)| test(&take.phase));
-    let breach = finished.iter().flat_map(|finished| &finished.facts.findings).any(|finding| finding.weight == Weight::Breach);
+    let breach =
+        finished.iter().flat_map(|finished| &finished.facts.findings).any(|finding| finding.weight == Weight::Breach);
     if stands(|phase| matches!(phase, Phase::ChargeUnknown { .. })) {
         Exit::Unknown
     } else if any(|outcome| matches!(outcome, Outcome::Broken(_))) {

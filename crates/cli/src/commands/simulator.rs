@@ -25,9 +25,11 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let scratch = tempfile::tempdir().map_err(|error| Failure::new(Exit::Internal, error.to_string(), "check the temporary folder"))?;
+    let scratch = tempfile::tempdir()
+        .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "check the temporary folder"))?;
     let folder = arguments.folder.clone().unwrap_or_else(|| scratch.path().to_owned());
-    let config = Config { listen: arguments.listen, folder, worker: worker_program(), parallel: arguments.parallel.into() };
+    let config =
+        Config { listen: arguments.listen, folder, worker: worker_program(), parallel: arguments.parallel.into() };
     let ended = block_on(async {
         let simulator = Simulator::start(config).await?;
         say(json!({ "url": simulator.url() }));
@@ -36,5 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             stopped = tokio::signal::ctrl_c() => stopped,
         }
     })?;
-    ended.map(|()| Exit::Done).map_err(|error| Failure::new(Exit::Internal, format!("the simulator ended: {error}"), "choose another address with --listen"))
+    ended.map(|()| Exit::Done).map_err(|error| {
+        Failure::new(Exit::Internal, format!("the simulator ended: {error}"), "choose another address with --listen")
+    })
 }

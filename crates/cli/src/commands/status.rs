@@ -28,7 +28,12 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     } else {
         let mut rows = table(["TAKE", "STATE", "COST", "DETAIL"]);
         for (id, take) in &takes {
-            rows.add_row([id.to_string(), take.phase.as_str().to_owned(), take.committed.to_string(), detail(&take.phase)]);
+            rows.add_row([
+                id.to_string(),
+                take.phase.as_str().to_owned(),
+                take.committed.to_string(),
+                detail(&take.phase),
+            ]);
         }
         say(rows);
         let limit = project.list.budget.map_or_else(|| "no limit".to_owned(), |limit| format!("of {limit}"));

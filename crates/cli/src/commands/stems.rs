@@ -34,15 +34,24 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let clip = arguments.clip.display();
     refuse_overwrite(&arguments.out, arguments.force)?;
-    let info = measure_file(&arguments.clip).map_err(|error| Failure::new(Exit::Media, format!("{clip}: {error}"), "give it a whole clip"))?;
+    let info = measure_file(&arguments.clip)
+        .map_err(|error| Failure::new(Exit::Media, format!("{clip}: {error}"), "give it a whole clip"))?;
     let video = info.video.as_ref();
     let length = video.and_then(|video| picture_samples(video, SampleRate::HZ_48000));
-    let length = length.filter(|_| info.audio.is_some()).ok_or_else(|| Failure::new(Exit::Media, format!("{clip} has no picture of known length with sound"), "see `seedpost probe`"))?;
+    let length = length.filter(|_| info.audio.is_some()).ok_or_else(|| {
+        Failure::new(Exit::Media, format!("{clip} has no picture of known length with sound"), "see `seedpost probe`")
+    })?;
     let rate = video.and_then(|video| video.rate).unwrap_or(FrameRate::FPS_24);
-    let start = Timecode::parse(&arguments.start, rate).map_err(|error| Failure::new(Exit::Usage, error.to_string(), "such as 01:00:00:00"))?;
-    write(arguments, start, length).map_err(|error| Failure::new(Exit::Media, format!("failed to write the stem of {clip}: {error}"), "see `seedpost probe`"))?;
+    let start = Timecode::parse(&arguments.start, rate)
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string(), "such as 01:00:00:00"))?;
+    write(arguments, start, length).map_err(|error| {
+        Failure::new(Exit::Media, format!("failed to write the stem of {clip}: {error}"), "see `seedpost probe`")
+    })?;
     if json {
-        result_json("stems", json!({ "file": arguments.out, "samples": length, "time_reference": record_samples(start.frames(), start) }));
+        result_json(
+            "stems",
+            json!({ "file": arguments.out, "samples": length, "time_reference": record_samples(start.frames(), start) }),
+        );
     } else {
         say(format_args!("{}: {} samples from {start}", arguments.out.display(), length.0));
     }
@@ -60,7 +69,11 @@ fn write(arguments: &Arguments, start: Timecode, length: Samples) -> Result<(), 
         take: 1,
         unique_id: digest_text(&format!("{name} {now}")).chars().take(32).collect(),
         tape: name,
-        tracks: if laid.channels.len() == 1 { vec!["MIX".to_owned()] } else { vec!["MIX-L".to_owned(), "MIX-R".to_owned()] },
+        tracks: if laid.channels.len() == 1 {
+            vec!["MIX".to_owned()]
+        } else {
+            vec!["MIX-L".to_owned(), "MIX-R".to_owned()]
+        },
         note: String::new(),
         date: now.get(..10).unwrap_or_default().to_owned(),
         time: now.get(11..19).unwrap_or_default().to_owned(),

@@ -26,7 +26,10 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     make_folder(&folder)?;
     let title = safe_title(&project.list.title);
     let last = last_version(&folder, &title);
-    let draft = tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(&folder).map_err(|error| Failure::disk("write in", &folder, &error))?;
+    let draft = tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .tempdir_in(&folder)
+        .map_err(|error| Failure::disk("write in", &folder, &error))?;
     let version = last + 1;
     let mut manifest = build(&project, &timeline, &finished, draft.path(), &title, version)?;
     let before = folder.join(package_name(&title, last));
@@ -37,11 +40,15 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     if !unchanged {
         write_manifest(draft.path(), &manifest)?;
         fs::rename(draft.path(), &package).map_err(|error| Failure::disk("make", &package, &error))?;
-        fs::set_permissions(&package, std::os::unix::fs::PermissionsExt::from_mode(0o755)).map_err(|error| Failure::disk("open", &package, &error))?;
+        fs::set_permissions(&package, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .map_err(|error| Failure::disk("open", &package, &error))?;
     }
     let missing = missing(&project, &timeline);
     if json {
-        result_json("turnover", json!({ "package": package, "new": !unchanged, "clips": timeline.clips.len(), "missing": missing, "losses": manifest.losses }));
+        result_json(
+            "turnover",
+            json!({ "package": package, "new": !unchanged, "clips": timeline.clips.len(), "missing": missing, "losses": manifest.losses }),
+        );
     } else {
         let state = if unchanged { " (nothing changed since it was made)" } else { "" };
         say(format_args!("package  {}{state}", package.display()));
@@ -60,7 +67,12 @@ pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> 
         let ledger = project.ledger().await?;
         for prepared in &prepared {
             for id in prepared.takes() {
-                let at = ledger.history(&id).await.map_err(|error| ledger_failure(&error))?.last().map_or(0, |line| line.at_ms);
+                let at = ledger
+                    .history(&id)
+                    .await
+                    .map_err(|error| ledger_failure(&error))?
+                    .last()
+                    .map_or(0, |line| line.at_ms);
                 let take = ledger.take(&id).await.map_err(|error| ledger_failure(&error))?;
                 jobs.extend(take.and_then(|take| Job::new(id, prepared, take, at)));
             }
@@ -68,7 +80,8 @@ pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> 
         Ok::<(), Failure>(())
     })??;
     let finished = finish(project, jobs)?;
-    let takes: Vec<SelectedTake> = finished.into_iter().filter(|finished| finished.job.selected).map(SelectedTake::new).collect();
+    let takes: Vec<SelectedTake> =
+        finished.into_iter().filter(|finished| finished.job.selected).map(SelectedTake::new).collect();
     if takes.is_empty() {
         return Err(Failure::new(Exit::Usage, "no take is finished yet", "run `seedpost run` first"));
     }
@@ -90,13 +103,22 @@ impl SelectedTake {
 }
 
 /// Lays takes end to end; `place` says what each file is called there.
-pub(super) fn cut(project: &Project, takes: &[SelectedTake], place: impl Fn(&TakeId, &str) -> String) -> Result<Timeline, Failure> {
+pub(super) fn cut(
+    project: &Project,
+    takes: &[SelectedTake],
+    place: impl Fn(&TakeId, &str) -> String,
+) -> Result<Timeline, Failure> {
     let piece = |selected: &SelectedTake| Piece {
         take: selected.take.clone(),
         lane: selected.facts.from.lane.lane,
         frames: selected.facts.info.video.as_ref().and_then(|video| video.frames).unwrap_or_default(),
         picture: place(&selected.take, &selected.facts.picture),
-        stems: selected.facts.stems.iter().map(|stem| (stem.role(), place(&selected.take, &stem.file), stem.channels)).collect(),
+        stems: selected
+            .facts
+            .stems
+            .iter()
+            .map(|stem| (stem.role(), place(&selected.take, &stem.file), stem.channels))
+            .collect(),
         prompt: selected.prompt.clone(),
     };
     let timeline = assemble(&project.list.title, project.list.start, takes.iter().map(piece).collect());
@@ -117,12 +139,23 @@ fn package_name(title: &str, version: u32) -> String {
 
 /// The highest version that stands there; none is 0.
 fn last_version(folder: &Path, title: &str) -> u32 {
-    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let names = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
     let version = |name: String| name.strip_prefix(title)?.strip_prefix("_v")?.parse().ok();
     names.filter_map(version).max().unwrap_or(0)
 }
 
-fn build(project: &Project, timeline: &Timeline, takes: &[SelectedTake], draft: &Path, title: &str, version: u32) -> Result<Manifest, Failure> {
+fn build(
+    project: &Project,
+    timeline: &Timeline,
+    takes: &[SelectedTake],
+    draft: &Path,
+    title: &str,
+    version: u32,
+) -> Result<Manifest, Failure> {
     for folder in ["picture", "audio", "timeline"] {
         make_folder(&draft.join(folder))?;
     }
@@ -140,8 +173,13 @@ fn build(project: &Project, timeline: &Timeline, takes: &[SelectedTake], draft: 
         let path = format!("timeline/{}", format.file_name(title));
         let export = export::write(timeline, format);
         let whole = draft.join(&path);
-        write_whole(&whole, |out| out.write_all(export.text.as_bytes())).map_err(|error: std::io::Error| Failure::disk("write", &whole, &error))?;
-        losses.extend(export.losses.into_iter().map(|loss| ManifestLoss { format: loss.format.to_owned(), clip: loss.clip, what: loss.what }));
+        write_whole(&whole, |out| out.write_all(export.text.as_bytes()))
+            .map_err(|error: std::io::Error| Failure::disk("write", &whole, &error))?;
+        losses.extend(export.losses.into_iter().map(|loss| ManifestLoss {
+            format: loss.format.to_owned(),
+            clip: loss.clip,
+            what: loss.what,
+        }));
         paths.insert(path);
     }
     let files = paths.into_iter().map(|path| describe(draft, path)).collect::<Result<_, _>>()?;

@@ -20,11 +20,22 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let package = &arguments.package;
-    let unreadable = || Failure::new(Exit::Usage, format!("{} holds no manifest of a turnover package", package.display()), "name the folder that holds manifest.json");
+    let unreadable = || {
+        Failure::new(
+            Exit::Usage,
+            format!("{} holds no manifest of a turnover package", package.display()),
+            "name the folder that holds manifest.json",
+        )
+    };
     let manifest = read_manifest(package).filter(|manifest| manifest.schema == SCHEMA).ok_or_else(unreadable)?;
     let mut problems: Vec<String> = manifest.files.par_iter().filter_map(|file| problem(package, file)).collect();
     let listed: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
-    problems.extend(files_in(package).into_iter().filter(|path| !listed.contains(path.as_str())).map(|path| format!("{path}: not in the manifest")));
+    problems.extend(
+        files_in(package)
+            .into_iter()
+            .filter(|path| !listed.contains(path.as_str()))
+            .map(|path| format!("{path}: not in the manifest")),
+    );
     if json {
         result_json("verify", json!({ "package": package, "files": manifest.files.len(), "problems": problems }));
     } else if problems.is_empty() {
@@ -44,7 +55,9 @@ fn problem(package: &Path, file: &ManifestFile) -> Option<String> {
     }
     match digest(&package.join(path)) {
         Err(error) => Some(format!("{path}: {error}")),
-        Ok((_, bytes)) if bytes != file.bytes => Some(format!("{path}: {bytes} bytes, the manifest says {}", file.bytes)),
+        Ok((_, bytes)) if bytes != file.bytes => {
+            Some(format!("{path}: {bytes} bytes, the manifest says {}", file.bytes))
+        }
         Ok((sha256, _)) if sha256 != file.sha256 => Some(format!("{path}: its content changed (sha256 {sha256})")),
         Ok(_) => None,
     }

@@ -51,7 +51,9 @@ impl List<'_> {
         for stem in &clip.stems {
             match stem.role {
                 Role::Mix | Role::Guide => self.stem(clip, stem),
-                Role::Reference(_) => self.lost(clip, format!("stem {}: only the clip's own sound has a channel", stem.file)),
+                Role::Reference(_) => {
+                    self.lost(clip, format!("stem {}: only the clip's own sound has a channel", stem.file))
+                }
             }
         }
         self.lost(clip, "prompt".to_owned());
@@ -66,12 +68,18 @@ impl List<'_> {
     fn event(&mut self, clip: &Clip, channel: &str, source_start: Frames, file: &str) {
         self.number += 1;
         let start = self.timeline.start;
-        let label = |frame: Frames| Timecode::from_frames(frame, start.rate(), start.is_drop()).map_or_else(String::new, |timecode| timecode.to_string());
+        let label = |frame: Frames| {
+            Timecode::from_frames(frame, start.rate(), start.is_drop())
+                .map_or_else(String::new, |timecode| timecode.to_string())
+        };
         let (length, record) = (clip.frames.0, clip.record_start);
-        let times = [source_start, Frames(source_start.0 + length), record, Frames(record.0 + length)].map(label).join(" ");
+        let times =
+            [source_start, Frames(source_start.0 + length), record, Frames(record.0 + length)].map(label).join(" ");
         let number = self.number;
         match self.layout {
-            Layout::Cmx3600 if self.events() <= 999 => self.line(format_args!("{number:03}  {:<8} {channel:<5} C        {times}", clip.reel)),
+            Layout::Cmx3600 if self.events() <= 999 => {
+                self.line(format_args!("{number:03}  {:<8} {channel:<5} C        {times}", clip.reel))
+            }
             Layout::Cmx3600 => self.line(format_args!("{number:06}  {:<8} {channel:<5} C        {times}", clip.reel)),
             Layout::File32 => {
                 let reel = long_reel(clip);
@@ -83,7 +91,13 @@ impl List<'_> {
     }
 
     fn events(&self) -> usize {
-        let channels = |clip: &Clip| clip.stems.iter().filter(|stem| !matches!(stem.role, Role::Reference(_))).map(|stem| usize::from(stem.channels)).sum::<usize>();
+        let channels = |clip: &Clip| {
+            clip.stems
+                .iter()
+                .filter(|stem| !matches!(stem.role, Role::Reference(_)))
+                .map(|stem| usize::from(stem.channels))
+                .sum::<usize>()
+        };
         self.timeline.clips.iter().map(|clip| 1 + channels(clip)).sum()
     }
 

@@ -30,7 +30,8 @@ pub(super) fn write(timeline: &Timeline) -> Export {
 
 /// Mix and guide share the first sound track; each reference has its own.
 fn roles(timeline: &Timeline) -> Vec<Role> {
-    let mut roles: Vec<Role> = timeline.clips.iter().flat_map(|clip| clip.stems.iter().map(|stem| stem.role)).map(track_role).collect();
+    let mut roles: Vec<Role> =
+        timeline.clips.iter().flat_map(|clip| clip.stems.iter().map(|stem| stem.role)).map(track_role).collect();
     roles.sort_unstable();
     roles.dedup();
     roles

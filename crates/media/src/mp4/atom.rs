@@ -79,7 +79,11 @@ pub(crate) fn inside(parent: Atom<'_>, mut from: usize) -> Result<Vec<Atom<'_>>,
         from = atom.span().end.saturating_sub(parent.at);
         found.push(atom);
         if found.len() > MAX_CHILDREN {
-            return Err(MediaError::Limit { what: "boxes in one box", found: found.len() as u64, allowed: MAX_CHILDREN as u64 });
+            return Err(MediaError::Limit {
+                what: "boxes in one box",
+                found: found.len() as u64,
+                allowed: MAX_CHILDREN as u64,
+            });
         }
     }
     Ok(found)
@@ -98,7 +102,13 @@ fn read(bytes: &[u8], from: usize, base: usize) -> Result<Option<Atom<'_>>, Medi
     let Some((header, after)) = rest.split_first_chunk::<8>() else { return Ok(None) };
     let [a, b, c, d, kind @ ..] = *header;
     let start = base.saturating_add(from);
-    let fault = |what: &str| MediaError::malformed("mp4", start as u64, format!("box {:?} of the index: {what}", String::from_utf8_lossy(&kind)));
+    let fault = |what: &str| {
+        MediaError::malformed(
+            "mp4",
+            start as u64,
+            format!("box {:?} of the index: {what}", String::from_utf8_lossy(&kind)),
+        )
+    };
     let (skip, size) = match u32::from_be_bytes([a, b, c, d]) {
         0 => return if kind == [0; 4] { Ok(None) } else { Err(fault("its size is zero")) },
         1 => {

@@ -5,7 +5,8 @@ use super::atom::{Atom, inside};
 use crate::MediaError;
 
 /// The sampling frequencies of 14496-3, table 1.18.
-const FREQUENCIES: [u32; 13] = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
+const FREQUENCIES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
 
 pub(super) struct AudioConfig {
     pub(super) codec: &'static str,

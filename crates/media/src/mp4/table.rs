@@ -24,7 +24,9 @@ pub(super) fn timing(stts: Atom<'_>) -> Result<Timing, MediaError> {
         let at = stts.row(8, index, 8)?;
         let (count, delta) = (stts.u32(at)?, stts.u32(at.saturating_add(4))?);
         let length = u64::from(count).checked_mul(delta.into());
-        ticks = length.and_then(|length| ticks.checked_add(length)).ok_or_else(|| stts.fault("the samples last too long"))?;
+        ticks = length
+            .and_then(|length| ticks.checked_add(length))
+            .ok_or_else(|| stts.fault("the samples last too long"))?;
         let last_alone = index.saturating_add(1) == rows && count == 1;
         match common {
             None => common = Some(delta),
@@ -119,7 +121,13 @@ fn read_runs(stsc: Atom<'_>) -> Result<Vec<(u32, u32)>, MediaError> {
     Ok(runs)
 }
 
-fn read_chunks(offsets: Atom<'_>, wide: bool, runs: &[(u32, u32)], sizes: &Sizes<'_>, file_len: u64) -> Result<Vec<Range<u64>>, MediaError> {
+fn read_chunks(
+    offsets: Atom<'_>,
+    wide: bool,
+    runs: &[(u32, u32)],
+    sizes: &Sizes<'_>,
+    file_len: u64,
+) -> Result<Vec<Range<u64>>, MediaError> {
     let row = if wide { 8 } else { 4 };
     let mut chunks = Vec::new();
     let mut sample: u64 = 0;
@@ -137,7 +145,8 @@ fn read_chunks(offsets: Atom<'_>, wide: bool, runs: &[(u32, u32)], sizes: &Sizes
         let at = offsets.row(8, index, row)?;
         let start = if wide { u64::from_be_bytes(offsets.array(at)?) } else { offsets.u32(at)?.into() };
         let end = start.checked_add(length).filter(|end| *end <= file_len);
-        let end = end.ok_or_else(|| offsets.fault(format!("chunk {} passes the end of the file", index.saturating_add(1))))?;
+        let end =
+            end.ok_or_else(|| offsets.fault(format!("chunk {} passes the end of the file", index.saturating_add(1))))?;
         chunks.push(start..end);
     }
     if sample != sizes.count {

@@ -48,7 +48,8 @@ impl Fal {
     }
 
     fn build(key: Secret, queue: &str, rest: &str, moves: bool) -> Result<Fal, SetupError> {
-        let parse = |text: &str| Url::parse(text).map_err(|error| SetupError(format!("{text:?} is not an address: {error}")));
+        let parse =
+            |text: &str| Url::parse(text).map_err(|error| SetupError(format!("{text:?} is not an address: {error}")));
         let client = http::client().map_err(|error| SetupError(http::reason(error)))?;
         Ok(Fal { client, key, queue: parse(queue)?, rest: parse(rest)?, moves })
     }
@@ -67,7 +68,10 @@ impl Fal {
     fn known(&self, given: Option<&String>, job: &JobRef, tail: &str) -> Result<Url, CallError> {
         let given = given.and_then(|given| Url::parse(given).ok());
         let own = given.filter(|url| self.moves || url.origin() == self.queue.origin());
-        let missing = || CallError { transient: false, message: format!("job {} has no address at this provider", job.request_id) };
+        let missing = || CallError {
+            transient: false,
+            message: format!("job {} has no address at this provider", job.request_id),
+        };
         let mut url = own.ok_or_else(missing)?;
         if self.moves {
             url = self.here(&url);
@@ -89,7 +93,9 @@ impl Fal {
 impl Provider for Fal {
     async fn upload(&self, upload: &Upload) -> Result<String, CallError> {
         let lasting = |message: String| CallError { transient: false, message };
-        let bytes = tokio::fs::read(&upload.path).await.map_err(|error| lasting(format!("failed to read {}: {error}", upload.path.display())))?;
+        let bytes = tokio::fs::read(&upload.path)
+            .await
+            .map_err(|error| lasting(format!("failed to read {}: {error}", upload.path.display())))?;
         let mut url = self.rest.join("storage/upload/initiate").map_err(|error| lasting(error.to_string()))?;
         url.set_query(Some("storage_type=fal-cdn-v3"));
         let about = json!({ "content_type": upload.content_type, "file_name": upload.file_name });
@@ -115,7 +121,8 @@ impl Provider for Fal {
         body.insert("duration".into(), order.duration.to_string().into());
         body.insert("aspect_ratio".into(), order.aspect_ratio.clone().into());
         body.insert("generate_audio".into(), order.generate_audio.into());
-        for (key, urls) in [("image_urls", &order.images), ("video_urls", &order.videos), ("audio_urls", &order.audios)] {
+        for (key, urls) in [("image_urls", &order.images), ("video_urls", &order.videos), ("audio_urls", &order.audios)]
+        {
             if order.mode == Mode::Reference && !urls.is_empty() {
                 body.insert(key.into(), urls.clone().into());
             }
@@ -128,10 +135,8 @@ impl Provider for Fal {
         Value::Object(body)
     }
 
-    async fn submit(&self, endpoint: &str, body: &Value, reservation: Reservation) -> Result<JobRef, SubmitError> {
+    async fn submit(&self, endpoint: &str, body: &Value, _reservation: Reservation) -> Result<JobRef, SubmitError> {
         let url = self.queue.join(endpoint).map_err(|error| SubmitError::NotSent(error.to_string()))?;
-        // Sending is what the reservation was for.
-        drop(reservation);
         let response = self.request(Method::POST, url).json(body).send().await.map_err(|error| {
             let arrived = !(error.is_connect() || error.is_builder());
             let reason = http::reason(error);
@@ -140,7 +145,9 @@ impl Provider for Fal {
         let answer = Answer::read(response).await.map_err(|error| SubmitError::ChargeUnknown(http::reason(error)))?;
         let given = read_submit(&answer)?;
         let own = self.job(endpoint, &given.request_id);
-        let usable = |url: Option<String>| url.filter(|url| self.moves || Url::parse(url).is_ok_and(|url| url.origin() == self.queue.origin()));
+        let usable = |url: Option<String>| {
+            url.filter(|url| self.moves || Url::parse(url).is_ok_and(|url| url.origin() == self.queue.origin()))
+        };
         Ok(JobRef {
             status_url: usable(given.status_url).or(own.status_url),
             response_url: usable(given.response_url).or(own.response_url),
@@ -152,7 +159,10 @@ impl Provider for Fal {
     async fn poll(&self, job: &JobRef) -> Result<Progress, CallError> {
         let url = self.known(job.status_url.as_ref(), job, "status")?;
         let answer = self.call(self.request(Method::GET, url)).await?;
-        let status = answer.json().filter(|_| matches!(answer.status, 200 | 202)).ok_or_else(|| refused_call("status", &answer))?;
+        let status = answer
+            .json()
+            .filter(|_| matches!(answer.status, 200 | 202))
+            .ok_or_else(|| refused_call("status", &answer))?;
         match status["status"].as_str() {
             Some("IN_QUEUE") => Ok(Progress::Queued(status["queue_position"].as_u64())),
             Some("COMPLETED") => {
@@ -193,13 +203,24 @@ fn read_submit(answer: &Answer) -> Result<JobRef, SubmitError> {
         401..=403 => return Err(SubmitError::Refused(failure(FailureKind::Account))),
         422 => return Err(SubmitError::Refused(failure(moderation(answer)))),
         404 | 405 | 413 | 415 => return Err(SubmitError::Refused(failure(FailureKind::FixShot))),
-        429 => return Err(SubmitError::Throttled { wait_ms: answer.retry_after_ms.unwrap_or(5000), message: words(answer) }),
+        429 => {
+            return Err(SubmitError::Throttled {
+                wait_ms: answer.retry_after_ms.unwrap_or(5000),
+                message: words(answer),
+            });
+        }
         _ => return Err(SubmitError::ChargeUnknown(answer.describe())),
     }
     let reply = answer.json().unwrap_or_default();
     let text = |key: &str| reply[key].as_str().map(str::to_owned);
-    let request_id = text("request_id").filter(|id| !id.is_empty()).ok_or_else(|| SubmitError::ChargeUnknown(answer.describe()))?;
-    Ok(JobRef { request_id, status_url: text("status_url"), response_url: text("response_url"), cancel_url: text("cancel_url") })
+    let request_id =
+        text("request_id").filter(|id| !id.is_empty()).ok_or_else(|| SubmitError::ChargeUnknown(answer.describe()))?;
+    Ok(JobRef {
+        request_id,
+        status_url: text("status_url"),
+        response_url: text("response_url"),
+        cancel_url: text("cancel_url"),
+    })
 }
 
 /// Reads a finished job's result: a failed job is one whose result is an error.
@@ -209,7 +230,11 @@ fn read_result(answer: &Answer) -> Result<Progress, CallError> {
         let url = body.as_ref().and_then(|body| body["video"]["url"].as_str());
         return Ok(match url {
             Some(url) => Progress::Done { url: url.to_owned(), charged: None },
-            None => Progress::Failed(Failure { kind: FailureKind::TryAgain, message: format!("no clip in the result: {}", answer.describe()), owed: true }),
+            None => Progress::Failed(Failure {
+                kind: FailureKind::TryAgain,
+                message: format!("no clip in the result: {}", answer.describe()),
+                owed: true,
+            }),
         });
     }
     let explained = body.is_some_and(|body| body.get("detail").is_some());
@@ -241,8 +266,18 @@ fn words(answer: &Answer) -> String {
         Value::String(text) => format!("HTTP {}: {text}", answer.status),
         Value::Array(items) => {
             let item = |item: &Value| {
-                let place: Vec<String> = item["loc"].as_array().into_iter().flatten().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
-                format!("{}: {} [{}]", place.join("."), item["msg"].as_str().unwrap_or("?"), item["type"].as_str().unwrap_or("?"))
+                let place: Vec<String> = item["loc"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned))
+                    .collect();
+                format!(
+                    "{}: {} [{}]",
+                    place.join("."),
+                    item["msg"].as_str().unwrap_or("?"),
+                    item["type"].as_str().unwrap_or("?")
+                )
             };
             let all: Vec<String> = items.iter().take(20).map(item).collect();
             format!("HTTP {}: {}", answer.status, all.join("; "))

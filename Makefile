@@ -1,0 +1,59 @@
+# make demo    the main job, offline: four shots become a turnover package in demo/
+# make test    every test and every lint
+# make bench   the speed of seedpost against ffmpeg, as ratios
+# make lint    formatting, clippy, rustdoc, licences
+# make deps    installs the Debian packages that are missing
+
+PACKAGES = build-essential clang ffmpeg libavcodec-dev libavformat-dev libavutil-dev libclang-dev \
+           libswresample-dev libswscale-dev pkg-config python3 python3-venv
+CARGO ?= cargo
+PYTHON = .venv/bin/python
+RELEASE = target/release/seedpost
+
+.PHONY: demo test bench lint deps
+
+demo: deps
+	$(CARGO) build --release --locked --package seedpost-cli
+	test -e demo/shots.toml || cp -r fixtures/demo demo
+	$(RELEASE) run demo/shots.toml
+	$(RELEASE) turnover demo/shots.toml
+
+test: deps $(PYTHON)
+	$(CARGO) test --workspace --locked
+	$(MAKE) lint
+
+lint: deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
+	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny check bans licenses sources
+
+bench: deps
+	command -v hyperfine >/dev/null || $(SUDO) apt-get install -y hyperfine
+	$(CARGO) build --release --locked --package seedpost-cli
+	python3 crates/cli/benches/against_ffmpeg.py $(RELEASE)
+
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+
+# Costs nothing where nothing is missing.
+deps:
+	@command -v $(CARGO) >/dev/null || { echo "needs Rust: https://rustup.rs"; exit 1; }
+	@if command -v dpkg-query >/dev/null; then \
+	  missing=; \
+	  for package in $(PACKAGES); do \
+	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q ' installed$$' || missing="$$missing $$package"; \
+	  done; \
+	  if [ -n "$$missing" ]; then \
+	    echo "installing:$$missing"; \
+	    $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
+	  fi; \
+	else \
+	  echo "not Debian: make sure that these, or their like, are installed: $(PACKAGES)"; \
+	fi
+
+# Other people's readers, which check our files.
+$(PYTHON): crates/cli/tests/foreign/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $(PYTHON)
