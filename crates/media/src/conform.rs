@@ -5,12 +5,13 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
-use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use hound::{SampleFormat, WavSpec, WavWriter};
 use seedpost_core::time::{Samples, TimeRange};
 use seedpost_core::trim::Cut;
 
 use crate::MediaError;
 use crate::decode::{MAX_SAMPLES, decode};
+use crate::riff;
 use crate::wav::quantise;
 
 /// Fades last a two-hundredth of a second.
@@ -45,28 +46,33 @@ where
 
 /// Reads interleaved samples of an integer WAV as they stand; `None` for any other file.
 fn plain<R: Read + Seek>(source: &mut R, cut: &Cut) -> Result<Option<(WavSpec, Vec<i32>)>, MediaError> {
+    let mut mark = [0; 4];
     source.seek(SeekFrom::Start(0))?;
-    let Ok(mut reader) = WavReader::new(&mut *source) else {
-        source.seek(SeekFrom::Start(0))?;
+    if source.read_exact(&mut mark).is_err() || mark != *b"RIFF" {
         return Ok(None);
+    }
+    let wav = match riff::read(source) {
+        Ok(wav) if !wav.float && matches!(wav.bits, 16 | 24) => wav,
+        Ok(_) | Err(MediaError::Unsupported(_)) => return Ok(None),
+        Err(error) => return Err(error),
     };
-    let spec = reader.spec();
-    let kept = spec.sample_format == SampleFormat::Int && matches!(spec.bits_per_sample, 16 | 24);
-    if !kept {
-        source.seek(SeekFrom::Start(0))?;
-        return Ok(None);
+    let width = usize::from(wav.bits / 8);
+    let frame = width as u64 * u64::from(wav.channels);
+    let mut bytes = Vec::new();
+    source.seek(SeekFrom::Start(wav.start + cut.kept.start.0 * frame))?;
+    source.take(cut.kept.length().0 * frame).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != cut.kept.length().0 * frame || cut.kept.end > wav.samples {
+        return Err(MediaError::malformed("wav", wav.start, "the file ends before its header says"));
     }
-    let start = u32::try_from(cut.kept.start.0).map_err(|_| MediaError::Limit {
-        what: "samples",
-        found: cut.kept.start.0,
-        allowed: u32::MAX.into(),
-    })?;
-    reader.seek(start)?;
-    let wanted = usize::try_from(cut.kept.length().0).unwrap_or(usize::MAX).saturating_mul(spec.channels.into());
-    let samples: Vec<i32> = reader.samples().take(wanted).collect::<Result<_, _>>().map_err(translate)?;
-    if samples.len() != wanted {
-        return Err(MediaError::malformed("wav", 0, "the file ends before its header says"));
-    }
+    let sample = |bytes: &[u8]| match *bytes {
+        [low, high] => i32::from(i16::from_le_bytes([low, high])),
+        [low, middle, high] => i32::from_le_bytes([0, low, middle, high]) >> 8,
+        _ => 0,
+    };
+    let samples = bytes.chunks_exact(width).map(sample).collect();
+    let sample_format = SampleFormat::Int;
+    let spec =
+        WavSpec { channels: wav.channels, sample_rate: wav.rate.hertz(), bits_per_sample: wav.bits, sample_format };
     Ok(Some((spec, samples)))
 }
 
@@ -119,6 +125,7 @@ fn translate(error: hound::Error) -> MediaError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hound::WavReader;
     use seedpost_core::time::SampleRate;
     use std::io::Cursor;
 

@@ -69,7 +69,9 @@ pub fn count<R: Read + Seek + Send + Sync + 'static>(source: R) -> Result<Counte
             samples = samples.saturating_add(packet.dur.get());
         }
     }
-    Ok(Counted { rate: stream.rate, channels: stream.channels, samples: Samples(samples), priming: stream.delay })
+    // A header may know better how many are heard, but a cut file holds fewer than it says.
+    let samples = Samples(stream.heard.map_or(samples, |heard| heard.min(samples)));
+    Ok(Counted { rate: stream.rate, channels: stream.channels, samples, priming: stream.delay })
 }
 
 /// What a sound file's headers and packets tell.
@@ -139,6 +141,7 @@ struct Stream {
     rate: SampleRate,
     channels: u32,
     delay: Option<u64>,
+    heard: Option<u64>,
 }
 
 impl Stream {
@@ -164,8 +167,9 @@ impl Stream {
         let rate =
             params.sample_rate.and_then(SampleRate::new).ok_or_else(|| missing("sound without a sample rate"))?;
         let channels = params.channels.as_ref().map_or(0, |channels| u32::try_from(channels.count()).unwrap_or(0));
-        let (track, delay) = (track.id, track.delay.map(u64::from));
-        Ok(Stream { decoder, track, rate, channels, delay, format })
+        let (heard, delay) = (track.num_frames, track.delay.map(u64::from));
+        let track = track.id;
+        Ok(Stream { format, decoder, track, rate, channels, delay, heard })
     }
 
     /// The next packet's samples, a vector for each channel.

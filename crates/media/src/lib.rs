@@ -15,6 +15,8 @@ pub mod decode;
 
 pub mod wav;
 
+mod riff;
+
 pub mod conform;
 
 pub mod stems;

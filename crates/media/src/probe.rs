@@ -3,11 +3,11 @@
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
-use seedpost_core::time::{SampleRate, Samples};
 
 use crate::MediaError;
 use crate::decode;
 use crate::mp4::{Movie, TrackKind};
+use crate::riff;
 
 /// The largest side of a picture that is believed, in pixels.
 const MAX_SIDE: usize = 1 << 17;
@@ -35,7 +35,7 @@ pub fn probe<R: Read + Seek + Send + Sync + 'static>(mut source: R) -> Result<Me
     };
     match sniff(&head[..length])? {
         Content::Movie => read_movie(&mut source, &mut info)?,
-        Content::Wav => read_wav(source, &mut info)?,
+        Content::Wav => read_wav(&mut source, &mut info)?,
         Content::Sound(format) => read_sound(source, format, &mut info)?,
         Content::Still(format) => read_still(source, format, &mut info)?,
     }
@@ -115,39 +115,19 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
     Ok(())
 }
 
-fn read_wav<R: Read + Seek>(source: R, info: &mut MediaInfo) -> Result<(), MediaError> {
-    let reader = hound::WavReader::new(BufReader::new(source)).map_err(|error| match error {
-        hound::Error::Unsupported => MediaError::Unsupported("a WAV of an unusual kind".to_owned()),
-        hound::Error::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            MediaError::Malformed { format: "wav", at: 0, what: error.to_string() }
-        }
-        other => MediaError::malformed("wav", 0, other.to_string()),
-    })?;
-    let spec = reader.spec();
-    let samples = u64::from(reader.duration());
-    let frame = u64::from(spec.channels) * u64::from(spec.bits_per_sample.div_ceil(8));
-    let needed = samples.saturating_mul(frame);
-    if needed > info.bytes {
-        let what = format!(
-            "its header says {samples} samples ({needed} bytes), the file holds {} bytes: it was cut short",
-            info.bytes
-        );
-        return Err(MediaError::malformed("wav", 40, what));
-    }
-    let sample_rate =
-        SampleRate::new(spec.sample_rate).ok_or_else(|| MediaError::malformed("wav", 24, "a sample rate of zero"))?;
-    if spec.channels == 0 {
-        return Err(MediaError::malformed("wav", 22, "no channels"));
-    }
-    let kind = if spec.sample_format == hound::SampleFormat::Float { "f" } else { "s" };
-    let order =
-        if spec.bits_per_sample == 8 { "pcm_u8".to_owned() } else { format!("pcm_{kind}{}le", spec.bits_per_sample) };
+fn read_wav<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<(), MediaError> {
+    let wav = riff::read(source)?;
+    let codec = match (wav.float, wav.bits) {
+        (false, 8) => "pcm_u8".to_owned(),
+        (false, bits) => format!("pcm_s{bits}le"),
+        (true, bits) => format!("pcm_f{bits}le"),
+    };
     info.container = "wav".to_owned();
     info.audio = Some(AudioInfo {
-        codec: order,
-        sample_rate,
-        channels: spec.channels.into(),
-        samples: Some(Samples(samples)),
+        codec,
+        sample_rate: wav.rate,
+        channels: wav.channels.into(),
+        samples: Some(wav.samples),
         priming: Some(0),
     });
     Ok(())

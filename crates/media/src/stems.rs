@@ -34,7 +34,7 @@ pub fn lay(sound: &Sound, offset: Samples, length: Samples) -> Result<Sound, Med
     Ok(Sound { rate: SampleRate::HZ_48000, channels: channels.collect() })
 }
 
-/// Resamples to 48 kHz, to the nearest whole length.
+/// Resamples to 48 kHz, to the nearest whole length and about half a sample late.
 fn resample(sound: &Sound) -> Result<Sound, MediaError> {
     let (from, to) = (sound.rate, SampleRate::HZ_48000);
     let frames = sound.channels.first().map_or(0, Vec::len);
@@ -87,7 +87,7 @@ mod tests {
             .zip(&ideal.channels[0][2000..46_000])
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max);
-        // Half a sample of delay at 440 Hz is 0.029.
-        assert!(worst < 0.03, "{worst}");
+        // The resampler's delay of about half a sample is 0.03 at 440 Hz; a whole one would be 0.058.
+        assert!(worst < 0.035, "{worst}");
     }
 }

@@ -101,10 +101,10 @@ pub(crate) fn quantise(sample: f32) -> i32 {
     (f64::from(sample) * 8_388_608.0).round_ties_even().clamp(-8_388_608.0, 8_388_607.0) as i32
 }
 
+/// A chunk whose body has an even length: some readers forget the pad byte after an odd one.
 fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-    let pad: &[u8] = if body.len() % 2 == 1 { &[0] } else { &[] };
-    [name, &length.to_le_bytes()[..], body, pad].concat()
+    [name, &length.to_le_bytes()[..], body].concat()
 }
 
 fn format_chunk(channels: u16) -> Vec<u8> {
@@ -137,6 +137,7 @@ fn bext(label: &Label, channels: usize) -> Vec<u8> {
     body.extend(1_u16.to_le_bytes());
     body.extend([0; 64 + 190]);
     body.extend(history.bytes());
+    body.extend(std::iter::repeat_n(0, body.len() % 2));
     body
 }
 
@@ -160,7 +161,7 @@ fn ixml(label: &Label) -> String {
         )
     };
     let tracks: String = label.tracks.iter().enumerate().map(track).collect();
-    format!(
+    let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<BWFXML>\n<IXML_VERSION>2.10</IXML_VERSION>\n<PROJECT>{project}</PROJECT>\n<SCENE>{scene}</SCENE>\n\
          <TAKE>{take}</TAKE>\n<TAPE>{tape}</TAPE>\n<FILE_UID>{uid}</FILE_UID>\n<NOTE>{note}</NOTE>\n\
          <SPEED><MASTER_SPEED>{ratio}</MASTER_SPEED><CURRENT_SPEED>{ratio}</CURRENT_SPEED><TIMECODE_RATE>{ratio}</TIMECODE_RATE><TIMECODE_FLAG>{flag}</TIMECODE_FLAG>\
@@ -175,7 +176,11 @@ fn ixml(label: &Label) -> String {
         uid = escape(&label.unique_id),
         note = escape(&label.note),
         count = label.tracks.len(),
-    )
+    );
+    if text.len() % 2 == 1 {
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]

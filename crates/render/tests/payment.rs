@@ -1,0 +1,266 @@
+//! Never pay twice: the ledger, the budget and the runner against a server that counts what is paid.
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::path::Path;
+
+use seedpost_core::catalog::Mode;
+use seedpost_core::cost::Usd;
+use seedpost_core::job::{Event, Phase, Plan, PollPace, Resolution, Take};
+use seedpost_core::shot::{ProviderName, ShotDuration, TakeId};
+use seedpost_core::spec::Promise;
+use seedpost_render::Secret;
+use seedpost_render::ledger::{Ledger, LedgerError, Line};
+use seedpost_render::provider::fal::Fal;
+use seedpost_render::provider::{Order, Provider};
+use seedpost_render::runner::{Outcome, Runner, Work};
+use serde_json::Value;
+use server::{Reply, Server, well};
+use tokio::sync::{mpsc, watch};
+
+const CLIP: &[u8] = b"\0\0\0\x18ftypisom and some more";
+const PRICE: Usd = Usd::from_micros(1_000_000);
+
+fn take(name: &str) -> TakeId {
+    name.parse().unwrap()
+}
+
+fn plan() -> Event {
+    Event::Planned(Plan {
+        provider: ProviderName::Fal,
+        endpoint: "bytedance/seedance-2.0/text-to-video".into(),
+        estimate: PRICE,
+        fingerprint: "f".into(),
+        promise: Promise::seedance(None, None, true),
+    })
+}
+
+fn work(folder: &Path, id: &TakeId) -> Work {
+    let order = Order {
+        mode: Mode::Text,
+        prompt: "p".into(),
+        duration: ShotDuration::Seconds(4),
+        resolution: "720p".into(),
+        aspect_ratio: "16:9".into(),
+        generate_audio: true,
+        images: vec![],
+        videos: vec![],
+        audios: vec![],
+        first_frame: None,
+        last_frame: None,
+    };
+    let clip = folder.join(format!("{id}.mp4"));
+    Work {
+        take: id.clone(),
+        order,
+        images: vec![],
+        videos: vec![],
+        audios: vec![],
+        first_frame: None,
+        last_frame: None,
+        clip,
+    }
+}
+
+async fn planned(folder: &Path, names: &[&str]) -> Ledger {
+    let ledger = Ledger::open(&folder.join("ledger.db")).await.unwrap();
+    for name in names {
+        ledger.append(&take(name), 0, plan()).await.unwrap();
+    }
+    ledger
+}
+
+async fn advance(ledger: &Ledger, server: &Server, folder: &Path, names: &[&str]) -> Vec<Outcome> {
+    let provider = Fal::at(&server.url, Secret::new("k".into()), false).unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let (notices, _watched) = mpsc::unbounded_channel();
+    let pace = PollPace { least_ms: 1, most_ms: 5 };
+    let runner = Runner::new(ledger, &provider as &dyn Provider, pace, 4, stopped, notices);
+    let works = names.iter().map(|name| work(folder, &take(name))).collect();
+    runner.run(works).await.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+#[tokio::test]
+async fn a_take_is_paid_once_and_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|url, request| well(url, request, CLIP));
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    for _ in 0..3 {
+        let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+        assert!(matches!(outcomes[..], [Outcome::Done]), "{outcomes:?}");
+    }
+    assert_eq!(server.submits(), 1);
+    assert_eq!(std::fs::read(folder.path().join("S1_T01.mp4")).unwrap(), CLIP);
+    assert_eq!(ledger.budget().await.unwrap().committed, PRICE);
+}
+
+/// The reply is lost after the request arrived, in every way that a reply can be lost.
+#[tokio::test]
+async fn a_lost_or_senseless_reply_is_never_followed_by_a_second_request() {
+    let replies: [fn() -> Reply; 6] = [
+        || Reply::Drop,
+        || Reply::Text(500, "oops".into()),
+        || Reply::Text(502, "<html>nginx</html>".into()),
+        || Reply::Text(200, "<html>welcome</html>".into()),
+        || Reply::Text(200, "{}".into()),
+        || Reply::Text(307, String::new()),
+    ];
+    for reply in replies {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(move |_, _| reply());
+        let ledger = planned(folder.path(), &["S1_T01"]).await;
+        for _ in 0..3 {
+            let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+            assert!(matches!(outcomes[..], [Outcome::Unknown(_)]), "{outcomes:?}");
+        }
+        assert_eq!(server.submits(), 1);
+        assert_eq!(ledger.budget().await.unwrap().committed, PRICE, "an unknown charge counts as spent");
+    }
+}
+
+#[tokio::test]
+async fn a_clear_refusal_owes_nothing() {
+    for (status, body) in [
+        (401, r#"{"detail":"bad key"}"#),
+        (422, r#"{"detail":[{"loc":["body","prompt"],"msg":"no","type":"missing"}]}"#),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(move |_, _| Reply::Text(status, body.into()));
+        let ledger = planned(folder.path(), &["S1_T01"]).await;
+        let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+        assert!(matches!(outcomes[..], [Outcome::Failed(_)]), "{outcomes:?}");
+        assert_eq!(ledger.budget().await.unwrap().committed, Usd::ZERO);
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_is_no_charge() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server { url: "http://127.0.0.1:9".into(), seen: Default::default() };
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    let provider = Fal::at(&server.url, Secret::new("k".into()), false).unwrap();
+    let (taken, reservation) = ledger.intend(&take("S1_T01"), 1, Value::Null, PRICE).await.unwrap();
+    let error = provider.submit(&taken.plan.endpoint, &Value::Null, reservation).await.expect_err("nobody listens");
+    assert!(matches!(error, seedpost_render::provider::SubmitError::NotSent(_)), "{error}");
+}
+
+#[tokio::test]
+async fn two_takes_cannot_both_spend_the_last_dollar() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|url, request| well(url, request, CLIP));
+    let ledger = planned(folder.path(), &["S1_T01", "S2_T01", "S3_T01"]).await;
+    ledger.set_limit(Some(PRICE)).await.unwrap();
+    let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01", "S2_T01", "S3_T01"]).await;
+    assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Outcome::OverBudget(_))).count(), 2, "{outcomes:?}");
+    assert_eq!(server.submits(), 1);
+}
+
+#[tokio::test]
+async fn only_one_of_two_programs_may_intend() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = planned(folder.path(), &["S1_T01"]).await;
+    let other = Ledger::open(&folder.path().join("ledger.db")).await.unwrap();
+    let id = take("S1_T01");
+    let both = [one.intend(&id, 1, Value::Null, PRICE).await, other.intend(&id, 1, Value::Null, PRICE).await];
+    assert_eq!(both.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert!(both.iter().any(|outcome| matches!(outcome, Err(LedgerError::Conflict(_)))));
+    assert_eq!(one.budget().await.unwrap().committed, PRICE);
+}
+
+#[tokio::test]
+async fn two_takes_cannot_adopt_one_paid_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = planned(folder.path(), &["S1_T01", "S2_T01"]).await;
+    let provider = Fal::at("http://127.0.0.1:9", Secret::new("k".into()), false).unwrap();
+    let charged = || Event::Resolved(Resolution::Charged(provider.job("a/b", "r1")));
+    for (name, expected) in [("S1_T01", true), ("S2_T01", false)] {
+        ledger.intend(&take(name), 1, Value::Null, PRICE).await.unwrap();
+        assert_eq!(ledger.append(&take(name), 2, charged()).await.is_ok(), expected, "{name}");
+    }
+}
+
+/// Cuts the record of a whole take after every event, as a crash would, and runs on from there.
+#[tokio::test]
+async fn a_cut_ledger_never_submits_twice() {
+    let whole = {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(|url, request| well(url, request, CLIP));
+        let ledger = planned(folder.path(), &["S1_T01"]).await;
+        advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+        ledger.history(&take("S1_T01")).await.unwrap()
+    };
+    assert_eq!(whole.len(), 5, "planned, intended, submitted, rendered, downloaded");
+    for length in 1..=whole.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(|url, request| well(url, request, CLIP));
+        let ledger = replay(folder.path(), &whole[..length], &server.url).await;
+        let paid_before =
+            whole[..length].iter().filter(|line| matches!(line.event, Event::SubmitIntended { .. })).count();
+        let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+        assert!(paid_before + server.submits() <= 1, "cut after {length}");
+        let expected = if length == 2 { "Unknown" } else { "Done" };
+        assert!(format!("{:?}", outcomes[0]).starts_with(expected), "cut after {length}: {outcomes:?}");
+    }
+}
+
+/// Writes lines again, with the addresses of a server that still runs.
+async fn replay(folder: &Path, lines: &[Line], url: &str) -> Ledger {
+    let ledger = Ledger::open(&folder.join("ledger.db")).await.unwrap();
+    let provider = Fal::at(url, Secret::new("k".into()), false).unwrap();
+    let id = take("S1_T01");
+    for (seq, line) in (0..).zip(lines) {
+        let event = match line.event.clone() {
+            Event::SubmitIntended { body, reserved } => {
+                ledger.intend(&id, seq, body, reserved).await.unwrap();
+                continue;
+            }
+            Event::Submitted(_) => Event::Submitted(provider.job("bytedance/seedance-2.0/text-to-video", "r1")),
+            Event::Rendered { charged, .. } => Event::Rendered { url: format!("{url}/media/clip.mp4"), charged },
+            event => event,
+        };
+        ledger.append(&id, seq, event).await.unwrap();
+    }
+    ledger
+}
+
+#[tokio::test]
+async fn a_media_address_that_answers_a_web_page_leaves_no_file_and_keeps_the_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|url, request| match request.path.as_str() {
+        "/media/clip.mp4" => Reply::Text(200, "<html>please log in</html>".into()),
+        _ => well(url, request, CLIP),
+    });
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+    assert!(matches!(outcomes[..], [Outcome::Unreachable(_)]), "{outcomes:?}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name.to_string_lossy().starts_with("ledger.db")), "{left:?}");
+    let state: Take = ledger.take(&take("S1_T01")).await.unwrap().unwrap();
+    assert!(matches!(state.phase, Phase::Rendered { .. }));
+}
+
+#[tokio::test]
+async fn the_key_goes_to_the_queue_and_never_to_the_media_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|url, request| well(url, request, CLIP));
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+    for request in server.seen.lock().unwrap().iter() {
+        let has_key = request.head.to_ascii_lowercase().contains("authorization: key k");
+        assert_eq!(has_key, !request.path.starts_with("/media"), "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_ledger_cannot_be_rewritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    drop(ledger);
+    let url = format!("sqlite://{}", folder.path().join("ledger.db").display());
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    for statement in ["DELETE FROM event", "UPDATE event SET payload = '{}'"] {
+        let error = sqlx::raw_sql(statement).execute(&pool).await.expect_err("append-only");
+        assert!(error.to_string().contains("append-only"), "{error}");
+    }
+}
