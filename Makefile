@@ -4,7 +4,7 @@
 # make lint    formatting, clippy, rustdoc, licences
 # make deps    installs the Debian packages that are missing
 
-PACKAGES = build-essential clang ffmpeg libavcodec-dev libavformat-dev libavutil-dev libclang-dev \
+PACKAGES = build-essential clang curl ffmpeg libavcodec-dev libavformat-dev libavutil-dev libclang-dev \
            libswresample-dev libswscale-dev pkg-config python3 python3-venv
 CARGO ?= cargo
 PYTHON = .venv/bin/python

@@ -1,0 +1,100 @@
+//! The program killed at twenty random moments, and started again each time: eight takes, eight
+//! charges.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+use support::{Simulator, outcome, seedpost};
+
+const TAKES: usize = 8;
+
+fn write_list(folder: &Path) {
+    let mut list = "[render]\ntier = \"fast\"\nresolution = \"480p\"\n".to_owned();
+    for number in 1..=TAKES {
+        list.push_str(&format!("[[shot]]\nid = \"S{number}\"\nprompt = \"shot number {number}\"\nduration = 4\n"));
+    }
+    std::fs::write(folder.join("shots.toml"), list).unwrap();
+}
+
+/// Starts a run and kills it when it has said so many lines; answers whether it was killed.
+fn run_and_kill(folder: &Path, url: &str, lines: u64) -> bool {
+    let mut command = seedpost(folder);
+    command
+        .args(["run", "--progress", "json"])
+        .env("SEEDPOST_SIMULATOR_URL", url)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap()).lines().take(usize::try_from(lines).unwrap()).count();
+    if lines == 0 {
+        // The first thing that happens: perhaps even before the ledger is open.
+        child.kill().unwrap();
+    } else if said as u64 == lines {
+        // It may have come to its end in the meantime.
+        let _ = child.kill();
+    }
+    !child.wait().unwrap().success()
+}
+
+fn run_to_the_end(folder: &Path, url: &str) -> i32 {
+    outcome(seedpost(folder).arg("run").env("SEEDPOST_SIMULATOR_URL", url).output().unwrap()).0
+}
+
+/// What a person does with an unknown payment: looks for the very same request in the provider's list.
+fn settle(folder: &Path, simulator: &Simulator) {
+    let (_, status, _) = support::run(folder, &["status", "--json"]);
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let unknown = status["takes"].as_array().unwrap().iter().filter(|take| take["state"] == "unknown");
+    for take in unknown.map(|take| take["take"].as_str().unwrap()) {
+        let (code, shown, _) = support::run(folder, &["resolve", take, "--json"]);
+        assert_eq!(code, 7);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let bills = simulator.bills();
+        let bill = bills.iter().find(|bill| bill["input"] == shown["body"]);
+        let verdict = match bill.and_then(|bill| bill["request_id"].as_str()) {
+            Some(request_id) => vec!["resolve", take, "--charged", request_id],
+            None => vec!["resolve", take, "--not-charged"],
+        };
+        let (code, out, err) = support::run(folder, &verdict);
+        assert_eq!(code, 0, "{out}{err}");
+    }
+}
+
+#[test]
+fn twenty_kills_of_eight_takes_make_eight_charges() {
+    let project = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start(elsewhere.path());
+    write_list(project.path());
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let mut seed = clock.as_nanos() as u64 | 1;
+    let mut kills = 0;
+    for _ in 0..20 {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        kills += usize::from(run_and_kill(project.path(), &simulator.url, seed % 7));
+        let charged = simulator.bills().len();
+        assert!(charged <= TAKES, "{charged} charges");
+    }
+    let mut code = run_to_the_end(project.path(), &simulator.url);
+    let unknown = code == 7;
+    if unknown {
+        settle(project.path(), &simulator);
+        code = run_to_the_end(project.path(), &simulator.url);
+    }
+    assert_eq!(code, 0);
+    println!("{kills} kills, a payment was unknown: {unknown}");
+    let bills = simulator.bills();
+    assert_eq!(bills.len(), TAKES);
+    for number in 1..=TAKES {
+        let prompt = format!("shot number {number}");
+        assert_eq!(bills.iter().filter(|bill| bill["input"]["prompt"] == *prompt).count(), 1, "{prompt}");
+        assert!(project.path().join(format!("takes/S{number}/T01/render.mp4")).exists());
+    }
+    assert!(kills >= 10, "only {kills} of 20 runs were killed");
+}
