@@ -8,6 +8,10 @@ use seedpost_core::time::{FrameRate, Frames, Rounding, SampleRate, Samples};
 
 use crate::AvError;
 
+/// Containers told by content. FFmpeg's picture readers go by names, and others read text.
+const CONTAINERS: &str =
+    "mov,matroska,mpegts,mpeg,avi,flv,asf,ogg,mp3,aac,flac,wav,w64,aiff,caf,mxf,ac3,eac3,amr,ivf,h264,hevc,wv,ape,au";
+
 /// Measures a local file.
 ///
 /// # Errors
@@ -17,6 +21,7 @@ pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
     let mut options = Dictionary::new();
     // A playlist inside a file must not make this program open others.
     options.set("protocol_whitelist", "file");
+    options.set("format_whitelist", CONTAINERS);
     let mut input = format::input_with_dictionary(&format!("file:{}", path.display()), options)?;
     let brand = input.metadata().get("major_brand").map(str::to_owned);
     let container = match (input.format().name(), brand.as_deref()) {

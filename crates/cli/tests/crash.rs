@@ -98,3 +98,22 @@ fn twenty_kills_of_eight_takes_make_eight_charges() {
     }
     assert!(kills >= 10, "only {kills} of 20 runs were killed");
 }
+
+/// Without a simulator of its own address, `run` brings its own, which remembers its jobs.
+#[test]
+fn a_killed_run_goes_on_with_the_simulator_inside_it() {
+    let project = tempfile::tempdir().unwrap();
+    let shot = "[[shot]]\nid = \"S1\"\nprompt = \"a\"\nduration = 15\n";
+    std::fs::write(project.path().join("shots.toml"), shot).unwrap();
+    let mut command = seedpost(project.path());
+    let mut child =
+        command.args(["run", "--progress", "plain"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("rendering")), "it renders before it is killed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (code, out, err) = support::run(project.path(), &["run"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let jobs = std::fs::read_dir(project.path().join(".seedpost/simulator/jobs")).unwrap().count();
+    assert_eq!(jobs, 1, "one job was paid for");
+}

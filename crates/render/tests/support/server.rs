@@ -1,4 +1,5 @@
 //! A provider that answers whatever a test wants, over real HTTP on a loopback address.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
