@@ -1,4 +1,5 @@
 //! Bad input: one clear message with a fix, the right exit code, no panic, nothing half-written.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that fails panics, and may say why")]
 
 mod support;
 

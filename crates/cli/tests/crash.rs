@@ -1,5 +1,6 @@
 //! The program killed at twenty random moments, and started again each time: eight takes, eight
 //! charges.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that fails panics, and may say why")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The main job on real media, and what other people's programs say of it.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that fails panics, and may say why")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! What the linters cannot see: the house rules of this repository.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that fails panics, and may say why")]
 
 mod support;
 

@@ -1,4 +1,9 @@
 //! The readers against real files, hostile ones, and files cut or bent at every place.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test opens its own files, and panics where it fails"
+)]
 
 use std::io::Cursor;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! Never pay twice: the ledger, the budget and the runner against a server that counts what is paid.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that fails panics, and may say why")]
 
 #[path = "support/server.rs"]
 mod server;
