@@ -14,7 +14,7 @@ use super::lane::refuse_overwrite;
 use super::turnover::{cut, selected};
 use crate::finish::file_of;
 use crate::output::{Exit, Failure, note, result_json, say};
-use crate::project::{Project, write_whole};
+use crate::project::write_whole;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -37,6 +37,7 @@ fn format(text: &str) -> Result<Format, String> {
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let project = arguments.list.open()?;
+    let _lock = project.lock()?;
     let finished = selected(&project)?;
     let timeline = cut(&project, &finished, |take, file| address(&file_of(&project, take, file)))?;
     let formats = arguments.format.map_or(Format::ALL.to_vec(), |format| vec![format]);
@@ -45,7 +46,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     for format in formats {
         let path = arguments.out.join(format.file_name(&safe_title(&project.list.title)));
         refuse_overwrite(&path, arguments.force)?;
-        losses.extend(write(&project, &timeline, format, &path)?);
+        losses.extend(write(&timeline, format, &path)?);
         files.push(path);
     }
     if json {
@@ -57,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn write(_project: &Project, timeline: &Timeline, format: Format, path: &Path) -> Result<Vec<export::Loss>, Failure> {
+fn write(timeline: &Timeline, format: Format, path: &Path) -> Result<Vec<export::Loss>, Failure> {
     let export = export::write(timeline, format);
     write_whole(path, |out| std::io::Write::write_all(out, export.text.as_bytes()))
         .map_err(|error: std::io::Error| Failure::disk("write", path, &error))?;

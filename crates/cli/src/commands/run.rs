@@ -56,6 +56,7 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
         report(&takes, &finished, worked);
     }
     outcomes.iter().for_each(|(take, outcome)| explain(take, outcome));
+    explain_standing(&takes, &outcomes);
     Ok(exit(&outcomes, &takes, &finished))
 }
 
@@ -281,6 +282,9 @@ fn explain(take: &TakeId, outcome: &Outcome) {
     use seedpost_core::job::FailureKind;
     let fix = match outcome {
         Outcome::Done => return,
+        Outcome::Failed(failure) if failure.owed => {
+            "it may have been charged: ask the provider, and raise `takes` for another attempt"
+        }
         Outcome::Failed(failure) => match failure.kind {
             FailureKind::FixShot => "correct the shot and run again",
             FailureKind::Moderated => "change the prompt or the reference that the filter names, and run again",
@@ -295,6 +299,17 @@ fn explain(take: &TakeId, outcome: &Outcome) {
         Outcome::Broken(_) => "check that the disk has room, then run again; nothing is paid twice",
     };
     note(format_args!("{take}: {}\n  fix: {fix}", words(outcome)));
+}
+
+/// Explains takes that an earlier run left without a clip.
+fn explain_standing(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
+    for (id, _, take, _) in takes.iter().filter(|(id, ..)| outcomes.iter().all(|(name, _)| name != id)) {
+        match &take.phase {
+            Phase::Failed(failure) => explain(id, &Outcome::Failed(failure.clone())),
+            Phase::ChargeUnknown { reason } => explain(id, &Outcome::Unknown(reason.clone())),
+            _ => {}
+        }
+    }
 }
 
 fn exit(outcomes: &[(TakeId, Outcome)], takes: &[Standing<'_>], finished: &[Finished<'_>]) -> Exit {

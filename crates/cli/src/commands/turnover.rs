@@ -20,6 +20,7 @@ use crate::project::{Project, digest, ledger_failure, make_folder, write_whole};
 
 pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let project = list.open()?;
+    let _lock = project.lock()?;
     let finished = selected(&project)?;
     let timeline = cut(&project, &finished, packaged)?;
     let folder = project.root.join("turnover");
@@ -57,9 +58,8 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     Ok(if missing.is_empty() { Exit::Done } else { Exit::Partly })
 }
 
-/// The finished takes that the cut is made of, in order.
+/// The finished takes that the cut is made of, in order. Only under the project's lock.
 pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> {
-    let _lock = project.lock()?;
     project.sweep();
     let prepared = prepare(project)?;
     let mut jobs = Vec::new();

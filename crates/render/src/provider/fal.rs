@@ -20,7 +20,7 @@ pub struct Fal {
     key: Secret,
     queue: Url,
     rest: Url,
-    /// Whether the server may come back at another address, as the simulator inside `run` does.
+    /// Whether media too is at this queue's present address, as with the simulator inside `run`.
     moves: bool,
 }
 
@@ -64,23 +64,19 @@ impl Fal {
         Answer::read(response).await.map_err(transient)
     }
 
-    /// A stored address of a job, where it may see the key.
-    fn known(&self, given: Option<&String>, job: &JobRef, tail: &str) -> Result<Url, CallError> {
+    /// A stored address of a job, at this queue: the key goes nowhere else, whatever a reply named.
+    fn known(&self, given: Option<&String>, job: &JobRef, query: Option<&str>) -> Result<Url, CallError> {
         let given = given.and_then(|given| Url::parse(given).ok());
-        let own = given.filter(|url| self.moves || url.origin() == self.queue.origin());
         let missing = || CallError {
             transient: false,
             message: format!("job {} has no address at this provider", job.request_id),
         };
-        let mut url = own.ok_or_else(missing)?;
-        if self.moves {
-            url = self.here(&url);
-        }
-        url.set_query((tail == "status").then_some("logs=1"));
+        let mut url = self.here(&given.ok_or_else(missing)?);
+        url.set_query(query);
         Ok(url)
     }
 
-    /// The same path at this server's present address.
+    /// The same path at this queue.
     fn here(&self, url: &Url) -> Url {
         let mut here = self.queue.clone();
         here.set_path(url.path());
@@ -145,9 +141,7 @@ impl Provider for Fal {
         let answer = Answer::read(response).await.map_err(|error| SubmitError::ChargeUnknown(http::reason(error)))?;
         let given = read_submit(&answer)?;
         let own = self.job(endpoint, &given.request_id);
-        let usable = |url: Option<String>| {
-            url.filter(|url| self.moves || Url::parse(url).is_ok_and(|url| url.origin() == self.queue.origin()))
-        };
+        let usable = |url: Option<String>| url.filter(|url| Url::parse(url).is_ok());
         Ok(JobRef {
             status_url: usable(given.status_url).or(own.status_url),
             response_url: usable(given.response_url).or(own.response_url),
@@ -157,7 +151,7 @@ impl Provider for Fal {
     }
 
     async fn poll(&self, job: &JobRef) -> Result<Progress, CallError> {
-        let url = self.known(job.status_url.as_ref(), job, "status")?;
+        let url = self.known(job.status_url.as_ref(), job, Some("logs=1"))?;
         let answer = self.call(self.request(Method::GET, url)).await?;
         let status = answer
             .json()
@@ -166,7 +160,7 @@ impl Provider for Fal {
         match status["status"].as_str() {
             Some("IN_QUEUE") => Ok(Progress::Queued(status["queue_position"].as_u64())),
             Some("COMPLETED") => {
-                let url = self.known(job.response_url.as_ref(), job, "result")?;
+                let url = self.known(job.response_url.as_ref(), job, None)?;
                 read_result(&self.call(self.request(Method::GET, url)).await?)
             }
             Some("IN_PROGRESS") => Ok(Progress::Running(last_log(&status))),
