@@ -166,15 +166,33 @@ fn finish_one<'p>(
     if let Some(facts) = read_facts(&folder).filter(|facts| facts.from == from && all_there(&folder, facts)) {
         return Ok(Finished { job, facts, worked: false });
     }
+    refuse_changed(&folder)?;
     let maker = Maker { project, folder: &folder, job: &job, info: &info, label };
-    let facts = maker.make(from).map_err(|error| {
-        Failure::new(
-            Exit::Internal,
-            format!("failed to finish {}: {error}", job.take),
-            "check that the disk has room, then run again; nothing is paid twice",
-        )
-    })?;
+    let facts = maker.make(from).map_err(|error| unfinished(&job.take, &error))?;
     Ok(Finished { job, facts, worked: true })
+}
+
+/// A stem that somebody has worked on since is not written over.
+fn refuse_changed(folder: &Path) -> Result<(), Failure> {
+    for stem in read_facts(folder).into_iter().flat_map(|facts| facts.stems) {
+        let path = folder.join(&stem.file);
+        if digest(&path).is_ok_and(|(sha256, _)| sha256 != stem.sha256) {
+            let message = format!("{} was changed by hand and would be written anew", path.display());
+            return Err(Failure::new(Exit::Usage, message, "move it to a name of your own, then run again"));
+        }
+    }
+    Ok(())
+}
+
+fn unfinished(take: &TakeId, error: &MediaError) -> Failure {
+    let (exit, hint) = match error {
+        MediaError::Io(_) => (Exit::Internal, "check that the disk has room, then run again; nothing is paid twice"),
+        _ => (
+            Exit::Media,
+            "the clip is kept as it was delivered; claim it back from the provider, or render another take",
+        ),
+    };
+    Failure::new(exit, format!("failed to finish {take}: {error}"), hint)
 }
 
 /// Paths under the project, so that facts hold wherever the folder is moved.

@@ -110,7 +110,7 @@ fn plan(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Plan {
         .map(|r| r.location.to_string())
         .collect();
     let shape = json!({
-        "endpoint": endpoint, "prompt": shot.prompt, "duration": shot.duration.to_string(), "resolution": render.resolution,
+        "provider": render.provider, "endpoint": endpoint, "prompt": shot.prompt, "duration": shot.duration.to_string(), "resolution": render.resolution,
         "aspect_ratio": render.aspect_ratio, "generate_audio": decision.generate_audio, "locations": urls, "digests": digests,
     });
     Plan {

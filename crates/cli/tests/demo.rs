@@ -167,6 +167,25 @@ fn a_take_that_moves_in_the_cut_is_stamped_anew_and_not_rendered_anew() {
     let second = json(folder.path(), &["run"]);
     assert_eq!(second["takes"][1]["outcome"], Value::Null, "nothing was sent");
     assert_eq!(reference("B"), 345_600_000 + 96 * 2000);
+
+    let stem = folder.path().join("takes/B/T01/stems/B_T01_MIX.wav");
+    std::fs::write(&stem, "an hour of somebody's work").unwrap();
+    std::fs::write(&list, shots(extra)).unwrap();
+    let (code, _, err) = run(folder.path(), &["run"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("changed by hand") && err.contains("B_T01_MIX.wav"), "{err}");
+    assert_eq!(std::fs::read_to_string(&stem).unwrap(), "an hour of somebody's work");
+}
+
+#[test]
+fn a_take_of_the_simulator_is_never_taken_for_one_of_fal() {
+    let folder = tempfile::tempdir().unwrap();
+    let shot = "[render]\ntier = \"fast\"\nresolution = \"480p\"\n[[shot]]\nid = \"A\"\nprompt = \"a\"\nduration = 4\n";
+    std::fs::write(folder.path().join("shots.toml"), shot).unwrap();
+    assert_eq!(run(folder.path(), &["run"]).0, 0);
+    let (code, _, err) = run(folder.path(), &["run", "--provider", "fal"]);
+    assert_eq!(code, 0);
+    assert!(err.contains("was sent to simulator") && err.contains("raise `takes`"), "{err}");
 }
 
 #[test]

@@ -595,3 +595,60 @@ pub fn suggestion(found: &str, known: &[&str]) -> String {
     nearest(found, known)
         .map_or_else(|| format!("use one of {}", known.join(", ")), |word| format!("did you mean {word:?}?"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOML: &str = "title = \"A\"\n[[shot]]\nid = \"S1\"\nprompt = \"p\"\nduration = 8\naudios = [{ path = \"a.wav\", in = \"1.5\" }]\n";
+    const JSON: &str =
+        r#"{"title":"A","shot":[{"id":"S1","prompt":"p","duration":8,"audios":[{"path":"a.wav","in":"1.5"}]}]}"#;
+
+    #[test]
+    fn both_forms_say_the_same() {
+        let mut toml = ShotList::parse(TOML).expect("valid TOML");
+        let mut json = ShotList::parse(JSON).expect("valid JSON");
+        for list in [&mut toml, &mut json] {
+            let shot = &mut list.shots[0];
+            assert_eq!((shot.duration, shot.audios[0].start), (ShotDuration::Seconds(8), Some(ClockTime(1_500_000))));
+            // Only TOML tells lines.
+            shot.place.line = None;
+            shot.audios[0].place.line = None;
+        }
+        assert_eq!(toml, json);
+    }
+
+    #[test]
+    fn a_list_is_inherited_from_and_replaced() {
+        let text = "[render]\ntier = \"fast\"\n[[shot]]\nid = \"A\"\nprompt = \"p\"\n[[shot]]\nid = \"B\"\nprompt = \"p\"\ntier = \"mini\"\n";
+        let list = ShotList::parse(text).expect("valid");
+        let tiers: Vec<&str> = list.shots.iter().map(|shot| shot.render.tier.as_str()).collect();
+        assert_eq!(tiers, ["fast", "mini"]);
+    }
+
+    #[test]
+    fn a_take_survives_its_name() {
+        let take = TakeId { shot: "SC_T01x".parse().expect("an id"), number: 7 };
+        assert_eq!(take.to_string().parse(), Ok(take));
+        for name in ["", "_T01", "S1_T00", "S1_T1", "S1_T100", "../x_T01"] {
+            assert_eq!(name.parse::<TakeId>(), Err(()), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "[\\[\\]{}=\"\\n a-z0-9_.,:]{0,200}") {
+            let _ = ShotList::parse(&text);
+        }
+
+        #[test]
+        fn an_id_is_one_safe_path_segment(text in ".{0,70}") {
+            if let Ok(id) = text.parse::<ShotId>() {
+                let path = std::path::Path::new(id.as_str());
+                prop_assert_eq!(path.components().count(), 1);
+                prop_assert!(matches!(path.components().next(), Some(std::path::Component::Normal(_))));
+            }
+        }
+    }
+}

@@ -137,3 +137,40 @@ fn unique_reel(take: &TakeId, taken: &mut BTreeSet<String>) -> String {
     taken.insert(reel.clone());
     reel
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::FrameRate;
+
+    fn piece(take: &str, frames: u64) -> Piece {
+        let take: TakeId = take.parse().expect("a take");
+        let stems = vec![(Role::Guide, format!("audio/{take}_GUIDE.wav"), 2)];
+        let picture = format!("picture/{take}.mp4");
+        Piece { take, lane: Lane::Strip, frames: Frames(frames), picture, stems, prompt: String::new() }
+    }
+
+    fn cut(pieces: Vec<Piece>) -> Timeline {
+        let start = Timecode::parse("01:00:00:00", FrameRate::FPS_24).expect("a timecode");
+        assemble("Cut", start, pieces).expect("a short cut")
+    }
+
+    #[test]
+    fn clips_lie_end_to_end_and_stems_begin_with_them() {
+        let timeline = cut(vec![piece("A_T01", 96), piece("B_T01", 121), piece("C_T02", 360)]);
+        let starts: Vec<u64> = timeline.clips.iter().map(|clip| clip.record_start.0).collect();
+        assert_eq!(starts, [86_400, 86_496, 86_617]);
+        let stem = &timeline.clips[2].stems[0];
+        assert_eq!((stem.time_reference.0, stem.samples.0), (86_617 * 2000, 720_000));
+    }
+
+    #[test]
+    fn reels_are_short_and_never_shared() {
+        let names = ["SC010_SH010_T01", "XSC010_SH010_T01", "sc010-sh010_T01", "A_T01"];
+        let timeline = cut(names.iter().map(|name| piece(name, 96)).collect());
+        let reels: BTreeSet<&str> = timeline.clips.iter().map(|clip| clip.reel.as_str()).collect();
+        assert_eq!(reels.len(), names.len(), "{reels:?}");
+        let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+        assert!(reels.iter().all(|reel| reel.len() <= 8 && reel.chars().all(allowed)), "{reels:?}");
+    }
+}

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use reqwest::{Client, redirect, retry};
 
+/// How long one call may take in all; downloads have no such limit, but may not stand still.
+pub(crate) const CALL: Duration = Duration::from_secs(300);
 /// The largest answer that is read into memory, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
 

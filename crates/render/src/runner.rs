@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::StreamExt as _;
@@ -83,16 +83,25 @@ pub struct Notice {
     pub detail: String,
 }
 
+/// How a run goes about its work.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// How often jobs are asked after.
+    pub pace: PollPace,
+    /// How many takes are under way at once.
+    pub concurrency: usize,
+    /// How long a run waits for one job; a later run goes on waiting.
+    pub patience: Duration,
+}
+
 /// What all takes of a run share.
 pub struct Runner<'a> {
     /// The record.
     pub ledger: &'a Ledger,
     /// The door.
     pub provider: &'a dyn Provider,
-    /// How often jobs are asked after.
-    pub pace: PollPace,
-    /// How many takes are under way at once.
-    pub concurrency: usize,
+    /// How the work is gone about.
+    pub manner: Manner,
     /// Becomes true when the run shall stop.
     pub stop: watch::Receiver<bool>,
     /// Who watches.
@@ -103,7 +112,7 @@ pub struct Runner<'a> {
 
 impl std::fmt::Debug for Runner<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runner").field("concurrency", &self.concurrency).finish_non_exhaustive()
+        f.debug_struct("Runner").field("manner", &self.manner).finish_non_exhaustive()
     }
 }
 
@@ -126,21 +135,23 @@ impl<'a> Runner<'a> {
     pub fn new(
         ledger: &'a Ledger,
         provider: &'a dyn Provider,
-        pace: PollPace,
-        concurrency: usize,
+        manner: Manner,
         stop: watch::Receiver<bool>,
         notices: mpsc::UnboundedSender<Notice>,
     ) -> Runner<'a> {
-        Runner { ledger, provider, pace, concurrency, stop, notices, uploaded: Mutex::default() }
+        Runner { ledger, provider, manner, stop, notices, uploaded: Mutex::default() }
     }
 
     /// Runs all takes; answers in their order.
     pub async fn run(&self, works: Vec<Work>) -> Vec<(TakeId, Outcome)> {
-        let one = |work: Work| async move {
+        let one = |(place, work): (usize, Work)| async move {
             let outcome = self.advance(&work).await;
-            (work.take, outcome)
+            (place, work.take, outcome)
         };
-        futures_util::stream::iter(works).map(one).buffered(self.concurrency.max(1)).collect().await
+        let works = futures_util::stream::iter(works.into_iter().enumerate());
+        let mut outcomes: Vec<_> = works.map(one).buffer_unordered(self.manner.concurrency.max(1)).collect().await;
+        outcomes.sort_unstable_by_key(|(place, ..)| *place);
+        outcomes.into_iter().map(|(_, take, outcome)| (take, outcome)).collect()
     }
 
     async fn advance(&self, work: &Work) -> Outcome {
@@ -149,8 +160,9 @@ impl<'a> Runner<'a> {
                 Phase::Done(_) => Outcome::Done,
                 Phase::Failed(failure) => Outcome::Failed(failure),
                 Phase::ChargeUnknown { reason } => Outcome::Unknown(reason),
-                Phase::Ready { .. } | Phase::Running { .. } | Phase::Rendered { .. } => {
-                    Outcome::Unreachable("the provider could not be reached".to_owned())
+                Phase::Ready { .. } => Outcome::Unreachable("the provider took no request".to_owned()),
+                Phase::Running { .. } | Phase::Rendered { .. } => {
+                    Outcome::Unreachable("the provider still works on it".to_owned())
                 }
             },
             Err(Halt::Stopped) => Outcome::Stopped,
@@ -162,11 +174,12 @@ impl<'a> Runner<'a> {
 
     async fn steps(&self, work: &Work) -> Result<Take, Halt> {
         let mut deferrals = 0;
+        let begun = Instant::now();
         loop {
             let missing =
                 || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
             let take = self.ledger.take(&work.take).await?.ok_or_else(missing)?;
-            match next_step(&take, self.ledger.now().await?, self.pace) {
+            match next_step(&take, self.ledger.now().await?, self.manner.pace) {
                 Step::Rest => return Ok(take),
                 Step::Submit { .. } if deferrals >= MAX_DEFERRALS => return Ok(take),
                 Step::Submit { wait_ms } => {
@@ -174,6 +187,7 @@ impl<'a> Runner<'a> {
                     self.wait(wait_ms).await?;
                     self.submit(work, &take).await?;
                 }
+                Step::Poll { .. } if begun.elapsed() > self.manner.patience => return Ok(take),
                 Step::Poll { job, wait_ms } => {
                     self.wait(wait_ms).await?;
                     self.poll(work, &take, &job).await?;

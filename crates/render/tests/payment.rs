@@ -15,7 +15,7 @@ use seedpost_render::Secret;
 use seedpost_render::ledger::{Ledger, LedgerError, Line};
 use seedpost_render::provider::fal::Fal;
 use seedpost_render::provider::{Order, Provider};
-use seedpost_render::runner::{Outcome, Runner, Work};
+use seedpost_render::runner::{Manner, Outcome, Runner, Work};
 use serde_json::Value;
 use server::{Reply, Server, well};
 use tokio::sync::{mpsc, watch};
@@ -77,7 +77,8 @@ async fn advance(ledger: &Ledger, server: &Server, folder: &Path, names: &[&str]
     let (_stop, stopped) = watch::channel(false);
     let (notices, _watched) = mpsc::unbounded_channel();
     let pace = PollPace { least_ms: 1, most_ms: 5 };
-    let runner = Runner::new(ledger, &provider as &dyn Provider, pace, 4, stopped, notices);
+    let manner = Manner { pace, concurrency: 4, patience: std::time::Duration::from_millis(300) };
+    let runner = Runner::new(ledger, &provider as &dyn Provider, manner, stopped, notices);
     let works = names.iter().map(|name| work(folder, &take(name))).collect();
     runner.run(works).await.into_iter().map(|(_, outcome)| outcome).collect()
 }
@@ -264,4 +265,19 @@ async fn the_ledger_cannot_be_rewritten() {
         let error = sqlx::raw_sql(statement).execute(&pool).await.expect_err("append-only");
         assert!(error.to_string().contains("append-only"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_job_that_never_ends_does_not_hold_the_run_for_ever_and_stays_paid_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|url, request| match request.path.contains("/status") {
+        true => Reply::Text(202, r#"{"status":"IN_PROGRESS","logs":null}"#.into()),
+        false => well(url, request, CLIP),
+    });
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    for _ in 0..2 {
+        let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+        assert!(matches!(outcomes[..], [Outcome::Unreachable(_)]), "{outcomes:?}");
+    }
+    assert_eq!(server.submits(), 1);
 }

@@ -11,7 +11,7 @@ use seedpost_render::Secret;
 use seedpost_render::ledger::Ledger;
 use seedpost_render::provider::Provider;
 use seedpost_render::provider::fal::Fal;
-use seedpost_render::runner::{Outcome, Runner, Work, may_repeat};
+use seedpost_render::runner::{Manner, Outcome, Runner, Work, may_repeat};
 use seedpost_simulator::{Config, Simulator};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// How many takes are under way at once.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=40))]
     concurrency: u16,
+    /// How many minutes to wait for jobs under way; a later run goes on waiting.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
+    wait_minutes: u16,
 }
 
 pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exit, Failure> {
@@ -42,8 +45,7 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     let _lock = project.lock()?;
     project.sweep();
     let prepared = prepare(&project)?;
-    let concurrency = arguments.concurrency.into();
-    let (outcomes, takes) = block_on(render(&project, &prepared, concurrency, style))??;
+    let (outcomes, takes) = block_on(render(&project, &prepared, arguments, style))??;
     let jobs = takes
         .iter()
         .filter_map(|(take, prepared, state, at)| Job::new(take.clone(), prepared, state.clone(), *at))
@@ -66,7 +68,7 @@ type Standing<'p> = (TakeId, &'p Prepared<'p>, Take, u64);
 async fn render<'p>(
     project: &Project,
     prepared: &'p [Prepared<'p>],
-    concurrency: usize,
+    arguments: &Arguments,
     style: Style,
 ) -> Result<(Vec<(TakeId, Outcome)>, Vec<Standing<'p>>), Failure> {
     let ledger = project.ledger().await?;
@@ -86,7 +88,7 @@ async fn render<'p>(
         let works: Vec<Work> =
             works.iter().filter(|(name, _)| *name == provider).map(|(_, work)| work.clone()).collect();
         if !works.is_empty() {
-            outcomes.extend(render_with(project, &ledger, provider, works, concurrency, style, stop.clone()).await?);
+            outcomes.extend(render_with(project, &ledger, provider, works, arguments, style, stop.clone()).await?);
         }
     }
     let mut standing = Vec::new();
@@ -121,7 +123,9 @@ async fn wanted(ledger: &Ledger, prepared: &Prepared<'_>, id: &TakeId) -> Result
     }
     let Some(take) = take else { return Ok(None) };
     if changed {
-        note(format_args!("warning: {id} was rendered before its shot was changed; raise `takes` for a new one"));
+        let door = take.plan.provider.as_str();
+        note(format_args!("warning: {id} was sent to {door} before its shot, files or provider were changed"));
+        note("  fix: raise `takes` for a new one; keep trials on the simulator in a folder of their own");
     }
     let open = matches!(take.phase, Phase::Ready { .. } | Phase::Running { .. } | Phase::Rendered { .. });
     Ok(open.then_some(take.plan.provider))
@@ -146,14 +150,16 @@ async fn render_with(
     ledger: &Ledger,
     name: ProviderName,
     works: Vec<Work>,
-    concurrency: usize,
+    arguments: &Arguments,
     style: Style,
     stop: watch::Receiver<bool>,
 ) -> Result<Vec<(TakeId, Outcome)>, Failure> {
     let door = open_door(project, name).await?;
     let pace = if name == ProviderName::Simulator { NEAR } else { FAR };
     let (notices, mut watched) = mpsc::unbounded_channel();
-    let runner = Runner::new(ledger, door.provider.as_ref(), pace, concurrency, stop, notices);
+    let patience = Duration::from_secs(u64::from(arguments.wait_minutes) * 60);
+    let manner = Manner { pace, concurrency: arguments.concurrency.into(), patience };
+    let runner = Runner::new(ledger, door.provider.as_ref(), manner, stop, notices);
     let mut progress = Progress::new(style);
     let mut work = Box::pin(runner.run(works));
     loop {

@@ -55,7 +55,8 @@ impl Fal {
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        self.client.request(method, url).header("authorization", format!("Key {}", self.key.expose()))
+        let request = self.client.request(method, url).timeout(http::CALL);
+        request.header("authorization", format!("Key {}", self.key.expose()))
     }
 
     async fn call(&self, request: RequestBuilder) -> Result<Answer, CallError> {
