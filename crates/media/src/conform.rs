@@ -140,21 +140,21 @@ mod tests {
         file.into_inner()
     }
 
+    /// The upload copy of a mono source at 16 kHz, of which `start..end` is kept.
+    fn conformed(source: &[i16], start: u64, end: u64) -> Vec<i16> {
+        let rate = SampleRate::new(16_000).expect("not zero");
+        let kept = TimeRange { start: Samples(start), end: Samples(end) };
+        let cut = Cut { rate, source: Samples(source.len() as u64), kept };
+        let mut out = Cursor::new(Vec::new());
+        conform(Cursor::new(wav(source, 16_000)), &cut, &mut out).expect("a WAV");
+        let reader = WavReader::new(Cursor::new(out.into_inner())).expect("a WAV");
+        reader.into_samples().map(|sample| sample.expect("a sample")).collect()
+    }
+
     #[test]
     fn kept_samples_are_the_sources_own_outside_the_fades() {
         let source: Vec<i16> = (0..16_000).map(|n| (n % 30_000) as i16).collect();
-        let cut = Cut {
-            rate: SampleRate::new(16_000).expect("not zero"),
-            source: Samples(16_000),
-            kept: TimeRange { start: Samples(1000), end: Samples(9000) },
-        };
-        let mut out = Cursor::new(Vec::new());
-        conform(Cursor::new(wav(&source, 16_000)), &cut, &mut out).expect("a WAV");
-        let found: Vec<i16> = WavReader::new(Cursor::new(out.into_inner()))
-            .expect("a WAV")
-            .samples()
-            .map(|s| s.expect("a sample"))
-            .collect();
+        let found = conformed(&source, 1000, 9000);
         assert_eq!(found.len(), 8000);
         assert_eq!(found[80..7920], source[1080..8920]);
         assert_eq!((found[0], found[7999]), (0, 0));
@@ -164,18 +164,6 @@ mod tests {
     #[test]
     fn what_is_not_cut_is_not_faded() {
         let source = [9_i16; 4000];
-        let cut = Cut {
-            rate: SampleRate::new(16_000).expect("not zero"),
-            source: Samples(4000),
-            kept: TimeRange { start: Samples(0), end: Samples(4000) },
-        };
-        let mut out = Cursor::new(Vec::new());
-        conform(Cursor::new(wav(&source, 16_000)), &cut, &mut out).expect("a WAV");
-        let found: Vec<i16> = WavReader::new(Cursor::new(out.into_inner()))
-            .expect("a WAV")
-            .samples()
-            .map(|s| s.expect("a sample"))
-            .collect();
-        assert_eq!(found, source);
+        assert_eq!(conformed(&source, 0, 4000), source);
     }
 }
