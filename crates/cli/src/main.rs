@@ -21,6 +21,13 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // A decoder that gives up on a hostile file is told as an error about that file.
+        if !seedpost_media::decode::is_guarded() {
+            print(panic);
+        }
+    }));
     let cli = commands::Cli::parse();
     let json = cli.json;
     match commands::run(cli) {

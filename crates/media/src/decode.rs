@@ -2,7 +2,9 @@
 //!
 //! Symphonia decodes. It does not apply MP4 edit lists, so lead and tail are taken off here.
 
+use std::cell::Cell;
 use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
@@ -46,15 +48,17 @@ pub fn decode<R: Read + Seek + Send + Sync + 'static>(
     range: Option<TimeRange<Samples>>,
 ) -> Result<Sound, MediaError> {
     let presentation = presentation(&mut source)?;
-    let mut stream = Stream::open(source)?;
-    let wanted = range.unwrap_or(TimeRange { start: Samples(0), end: Samples(u64::MAX) });
-    let mut taker = Taker::new(stream.rate, presentation, wanted);
-    while let Some(planes) = stream.next()? {
-        if !taker.take(&planes)? {
-            break;
+    guard(move || {
+        let mut stream = Stream::open(source)?;
+        let wanted = range.unwrap_or(TimeRange { start: Samples(0), end: Samples(u64::MAX) });
+        let mut taker = Taker::new(stream.rate, presentation, wanted);
+        while let Some(planes) = stream.next()? {
+            if !taker.take(&planes)? {
+                break;
+            }
         }
-    }
-    taker.finish()
+        taker.finish()
+    })
 }
 
 /// Counts the samples of a sound file by its packets, without decoding them.
@@ -62,16 +66,36 @@ pub fn decode<R: Read + Seek + Send + Sync + 'static>(
 /// # Errors
 /// As [`decode`].
 pub fn count<R: Read + Seek + Send + Sync + 'static>(source: R) -> Result<Counted, MediaError> {
-    let mut stream = Stream::open(source)?;
-    let mut samples: u64 = 0;
-    while let Some(packet) = read_packet(stream.format.as_mut())? {
-        if packet.track_id == stream.track {
-            samples = samples.saturating_add(packet.dur.get());
+    guard(move || {
+        let mut stream = Stream::open(source)?;
+        let mut samples: u64 = 0;
+        while let Some(packet) = read_packet(stream.format.as_mut())? {
+            if packet.track_id == stream.track {
+                samples = samples.saturating_add(packet.dur.get());
+            }
         }
-    }
-    // A header may know better how many are heard, but a cut file holds fewer than it says.
-    let samples = Samples(stream.heard.map_or(samples, |heard| heard.min(samples)));
-    Ok(Counted { rate: stream.rate, channels: stream.channels, samples, priming: stream.delay })
+        // A header may know better how many are heard, but a cut file holds fewer than it says.
+        let samples = Samples(stream.heard.map_or(samples, |heard| heard.min(samples)));
+        Ok(Counted { rate: stream.rate, channels: stream.channels, samples, priming: stream.delay })
+    })
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a decoder whose panics become errors, and are not to be printed.
+#[must_use]
+pub fn is_guarded() -> bool {
+    GUARDED.get()
+}
+
+/// Turns a panic of the decoding library on a hostile file into an error about that file.
+fn guard<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
+    GUARDED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(false);
+    result.unwrap_or_else(|_| Err(MediaError::malformed("sound", 0, "the decoder gave up on it")))
 }
 
 /// What a sound file's headers and packets tell.
