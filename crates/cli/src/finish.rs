@@ -103,23 +103,46 @@ pub(crate) struct Finished<'p> {
     pub(crate) worked: bool,
 }
 
-/// Finishes takes on all cores; answers them in the order of the cut.
-pub(crate) fn finish<'p>(project: &Project, mut jobs: Vec<Job<'p>>) -> Result<Vec<Finished<'p>>, Failure> {
-    select(&mut jobs);
-    let infos: Vec<MediaInfo> = jobs.par_iter().map(|job| measure(project, job)).collect::<Result<_, _>>()?;
-    let starts = record_starts(project, &jobs, &infos);
-    let work: Vec<(Job<'p>, MediaInfo, Frames)> =
-        jobs.into_iter().zip(infos).zip(starts).map(|((job, info), start)| (job, info, start)).collect();
-    work.into_par_iter().map(|(job, info, start)| finish_one(project, job, info, start)).collect()
+/// Takes that are ready for the cut, and those that could not be made so: one does not stop another.
+pub(crate) struct Finish<'p> {
+    pub(crate) finished: Vec<Finished<'p>>,
+    pub(crate) failures: Vec<(TakeId, Failure)>,
+}
+
+/// Finishes takes on all cores, in the order of the cut.
+pub(crate) fn finish<'p>(project: &Project, jobs: Vec<Job<'p>>) -> Finish<'p> {
+    let measured: Vec<_> = jobs.into_par_iter().map(|job| (measure(project, &job), job)).collect();
+    let (mut good, mut failures) = (Vec::new(), Vec::new());
+    for (info, job) in measured {
+        match info {
+            Ok(info) => good.push((job, info)),
+            Err(failure) => failures.push((job.take, failure)),
+        }
+    }
+    select(&mut good);
+    let starts = record_starts(project, &good);
+    let work: Vec<_> = good.into_iter().zip(starts).collect();
+    let results: Vec<_> = work
+        .into_par_iter()
+        .map(|((job, info), start)| (job.take.clone(), finish_one(project, job, info, start)))
+        .collect();
+    let mut finished = Vec::new();
+    for (take, result) in results {
+        match result {
+            Ok(done) => finished.push(done),
+            Err(failure) => failures.push((take, failure)),
+        }
+    }
+    Finish { finished, failures }
 }
 
 /// Marks the take of each shot that goes into the cut: the one that the list selects, else the last.
-fn select(jobs: &mut [Job<'_>]) {
+fn select(jobs: &mut [(Job<'_>, MediaInfo)]) {
     for index in 0..jobs.len() {
-        let (shot, number) = (&jobs[index].take.shot, jobs[index].take.number);
-        let wanted = jobs[index].prepared.shot.select;
-        let later = jobs.iter().any(|job| job.take.shot == *shot && job.take.number > number);
-        jobs[index].selected = wanted.map_or(!later, |wanted| wanted == number);
+        let TakeId { shot, number } = &jobs[index].0.take;
+        let wanted = jobs[index].0.prepared.shot.select;
+        let later = jobs.iter().any(|(job, _)| job.take.shot == *shot && job.take.number > *number);
+        jobs[index].0.selected = wanted.map_or(!later, |wanted| wanted == *number);
     }
 }
 
@@ -135,14 +158,14 @@ fn measure(project: &Project, job: &Job<'_>) -> Result<MediaInfo, Failure> {
 }
 
 /// Where each take's shot begins in the cut: after the selected takes before it.
-fn record_starts(project: &Project, jobs: &[Job<'_>], infos: &[MediaInfo]) -> Vec<Frames> {
+fn record_starts(project: &Project, jobs: &[(Job<'_>, MediaInfo)]) -> Vec<Frames> {
     let mut record = project.list.start.frames();
     let mut starts = vec![record; jobs.len()];
     for shot in &project.list.shots {
-        let takes = || (0..jobs.len()).filter(|index| jobs[*index].take.shot == shot.id);
-        takes().for_each(|index| starts[index] = record);
-        let selected = takes().find(|index| jobs[*index].selected);
-        record.0 += selected.and_then(|index| infos[index].video.as_ref()?.frames).unwrap_or_default().0;
+        let takes = || jobs.iter().enumerate().filter(|(_, (job, _))| job.take.shot == shot.id);
+        takes().for_each(|(index, _)| starts[index] = record);
+        let selected = takes().find(|(_, (job, _))| job.selected);
+        record.0 += selected.and_then(|(_, (_, info))| info.video.as_ref()?.frames).unwrap_or_default().0;
     }
     starts
 }

@@ -79,8 +79,8 @@ impl Failure {
         Failure::new(exit, format!("failed to {what} {}: {error}", path.display()), hint)
     }
 
-    /// Tells people on standard error and, if asked, programs on standard output.
-    pub(crate) fn report(self, as_json: bool) -> Exit {
+    /// Tells people, on standard error.
+    pub(crate) fn tell(&self) {
         for fault in &self.faults {
             note(format_args!("{fault}"));
         }
@@ -88,10 +88,23 @@ impl Failure {
         if !self.hint.is_empty() {
             note(format_args!("  fix: {}", self.hint));
         }
+    }
+
+    /// The failure as JSON.
+    pub(crate) fn json(&self) -> Value {
+        json!({ "exit": self.exit as u8, "message": self.message, "fix": self.hint, "faults": self.faults })
+    }
+
+    /// How the program ends because of it.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Tells people and, if asked, programs on standard output; the program ends with the answer.
+    pub(crate) fn report(self, as_json: bool) -> Exit {
+        self.tell();
         if as_json {
-            let body =
-                json!({ "exit": self.exit as u8, "message": self.message, "fix": self.hint, "faults": self.faults });
-            result_json("error", body);
+            result_json("error", self.json());
         }
         self.exit
     }

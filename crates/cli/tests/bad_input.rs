@@ -225,6 +225,22 @@ fn a_full_disk_leaves_no_half_file_and_the_next_run_fetches_what_was_paid() {
 }
 
 #[test]
+fn one_damaged_clip_does_not_keep_the_others_from_the_cut() {
+    let second = SHOT.replace("S1", "S2");
+    let folder = project(&format!("{SMALL}{SHOT}{second}"));
+    assert_eq!(run(folder.path(), &["run"]).0, 0);
+    let clip = folder.path().join("takes/S1/T01/render.mp4");
+    std::fs::copy(repository("fixtures/media/hostile/cut_in_mdat.mp4"), &clip).unwrap();
+    let (code, out, err) = run(folder.path(), &["run"]);
+    assert_eq!(code, 4, "{out}{err}");
+    assert!(err.contains("takes/S1/T01/render.mp4") && err.contains("cut short") && err.contains("fix:"), "{err}");
+    assert!(out.contains("S2_T01"), "{out}");
+    let (code, out, err) = run(folder.path(), &["turnover"]);
+    assert_eq!(code, 8, "{out}{err}");
+    assert!(out.contains("package") && err.contains("S1 has no finished take"), "{out}{err}");
+}
+
+#[test]
 fn a_second_run_at_once_is_turned_away() {
     let folder = project(&format!("{SMALL}{SHOT}"));
     let elsewhere = tempfile::tempdir().unwrap();

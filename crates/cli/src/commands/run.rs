@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use super::{List, block_on};
-use crate::finish::{Finished, Job, finish};
+use crate::finish::{Finish, Finished, Job, finish};
 use crate::keys::Environment;
 use crate::output::{Exit, Failure, note, result_json, say, table};
 use crate::prepare::{Prepared, prepare};
@@ -50,16 +50,18 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
         .iter()
         .filter_map(|(take, prepared, state, at)| Job::new(take.clone(), prepared, state.clone(), *at))
         .collect();
-    let finished = finish(&project, jobs)?;
+    let Finish { finished, failures } = finish(&project, jobs);
     let worked = !outcomes.is_empty() || finished.iter().any(|finished| finished.worked);
     if json {
-        report_json(&takes, &finished, &outcomes, worked);
+        report_json(&takes, &finished, &outcomes, &failures, worked);
     } else {
         report(&takes, &finished, worked);
     }
     outcomes.iter().for_each(|(take, outcome)| explain(take, outcome));
     explain_standing(&takes, &outcomes);
-    Ok(exit(&outcomes, &takes, &finished))
+    failures.iter().for_each(|(_, failure)| failure.tell());
+    let unfinished = failures.first().map(|(_, failure)| failure.exit());
+    Ok(exit(&outcomes, &takes, &finished, unfinished))
 }
 
 /// A take as it stands after a run: its name, its shot, its state, and when the last event came.
@@ -262,11 +264,25 @@ fn seconds(frames: seedpost_core::time::Frames) -> String {
     format!("{}.{:03} s ({})", frames.0 / 24, frames.0 % 24 * 1000 / 24, frames.0)
 }
 
-fn report_json(takes: &[Standing<'_>], finished: &[Finished<'_>], outcomes: &[(TakeId, Outcome)], worked: bool) {
+fn report_json(
+    takes: &[Standing<'_>],
+    finished: &[Finished<'_>],
+    outcomes: &[(TakeId, Outcome)],
+    failures: &[(TakeId, Failure)],
+    worked: bool,
+) {
     let take = |(id, _, take, _): &Standing<'_>| {
         let done = finished.iter().find(|finished| finished.job.take == *id);
         let outcome = outcomes.iter().find(|(name, _)| name == id).map(|(_, outcome)| words(outcome));
-        json!({ "take": id.to_string(), "state": take.phase.as_str(), "usd_micros": take.committed, "outcome": outcome, "selected": done.map(|done| done.job.selected), "facts": done.map(|done| &done.facts) })
+        json!({
+            "take": id.to_string(),
+            "state": take.phase.as_str(),
+            "usd_micros": take.committed,
+            "outcome": outcome,
+            "selected": done.map(|done| done.job.selected),
+            "facts": done.map(|done| &done.facts),
+            "unfinished": failures.iter().find(|(name, _)| name == id).map(|(_, failure)| failure.json()),
+        })
     };
     result_json("run", json!({ "worked": worked, "takes": takes.iter().map(take).collect::<Vec<_>>() }));
 }
@@ -318,7 +334,12 @@ fn explain_standing(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
     }
 }
 
-fn exit(outcomes: &[(TakeId, Outcome)], takes: &[Standing<'_>], finished: &[Finished<'_>]) -> Exit {
+fn exit(
+    outcomes: &[(TakeId, Outcome)],
+    takes: &[Standing<'_>],
+    finished: &[Finished<'_>],
+    unfinished: Option<Exit>,
+) -> Exit {
     let any = |test: fn(&Outcome) -> bool| outcomes.iter().any(|(_, outcome)| test(outcome));
     let stands = |test: fn(&Phase) -> bool| takes.iter().any(|(_, _, take, _)| test(&take.phase));
     let breach =
@@ -333,6 +354,8 @@ fn exit(outcomes: &[(TakeId, Outcome)], takes: &[Standing<'_>], finished: &[Fini
         Exit::Budget
     } else if stands(|phase| !matches!(phase, Phase::Done(_))) {
         if finished.is_empty() { Exit::Provider } else { Exit::Partly }
+    } else if let Some(unfinished) = unfinished {
+        unfinished
     } else if breach {
         Exit::Media
     } else {

@@ -13,7 +13,7 @@ use seedpost_render::runner::TEMPORARY;
 use serde_json::json;
 
 use super::{List, block_on};
-use crate::finish::{Finished, Job, finish};
+use crate::finish::{Finish, Finished, Job, finish};
 use crate::output::{Exit, Failure, note, result_json, say};
 use crate::prepare::prepare;
 use crate::project::{Project, digest, ledger_failure, make_folder, write_whole};
@@ -79,7 +79,8 @@ pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> 
         }
         Ok::<(), Failure>(())
     })??;
-    let finished = finish(project, jobs)?;
+    let Finish { finished, failures } = finish(project, jobs);
+    failures.iter().for_each(|(_, failure)| failure.tell());
     let takes: Vec<SelectedTake> =
         finished.into_iter().filter(|finished| finished.job.selected).map(SelectedTake::new).collect();
     if takes.is_empty() {
