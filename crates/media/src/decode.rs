@@ -3,7 +3,7 @@
 //! Symphonia decodes. It does not apply MP4 edit lists, so lead and tail are taken off here.
 
 use std::cell::Cell;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
@@ -17,9 +17,12 @@ use seedpost_core::time::{SampleRate, Samples, TimeRange};
 
 use crate::MediaError;
 use crate::mp4::{Movie, Presentation, TrackKind};
+use crate::strip::extract;
 
 /// The most samples per channel that one call decodes: about ten minutes at 48 kHz.
 pub const MAX_SAMPLES: u64 = 30_000_000;
+/// The largest sound track of an MP4 that is taken into memory, in bytes.
+const MAX_TRACK: usize = 256 << 20;
 
 /// Decoded sound: one vector of samples a channel, all of one length, full scale at ±1.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,18 +50,25 @@ pub fn decode<R: Read + Seek + Send + Sync + 'static>(
     mut source: R,
     range: Option<TimeRange<Samples>>,
 ) -> Result<Sound, MediaError> {
-    let presentation = presentation(&mut source)?;
-    guard(move || {
-        let mut stream = Stream::open(source)?;
-        let wanted = range.unwrap_or(TimeRange { start: Samples(0), end: Samples(u64::MAX) });
-        let mut taker = Taker::new(stream.rate, presentation, wanted);
-        while let Some(planes) = stream.next()? {
-            if !taker.take(&planes)? {
-                break;
-            }
+    match sound_track(&mut source)? {
+        Some((presentation, track)) => guard(move || take(Stream::open(Cursor::new(track))?, presentation, range)),
+        None => guard(move || take(Stream::open(source)?, EVERYTHING, range)),
+    }
+}
+
+fn take(
+    mut stream: Stream,
+    presentation: Presentation,
+    range: Option<TimeRange<Samples>>,
+) -> Result<Sound, MediaError> {
+    let wanted = range.unwrap_or(TimeRange { start: Samples(0), end: Samples(u64::MAX) });
+    let mut taker = Taker::new(stream.rate, presentation, wanted);
+    while let Some(planes) = stream.next()? {
+        if !taker.take(&planes)? {
+            break;
         }
-        taker.finish()
-    })
+    }
+    taker.finish()
 }
 
 /// Counts the samples of a sound file by its packets, without decoding them.
@@ -111,23 +121,44 @@ pub struct Counted {
     pub priming: Option<u64>,
 }
 
-/// What the edit list of an MP4 says; everything is heard in any other file.
-fn presentation<R: Read + Seek>(source: &mut R) -> Result<Presentation, MediaError> {
+/// In any file but an MP4, everything is heard.
+const EVERYTHING: Presentation = Presentation { delay: 0, skip: 0, length: None, known: false };
+
+/// The sound of an MP4 by itself, and what its edit list says; `None` for any other file. Symphonia
+/// reads the picture's boxes too, and refuses some that are well.
+fn sound_track<R: Read + Seek>(source: &mut R) -> Result<Option<(Presentation, Vec<u8>)>, MediaError> {
     let mut head = [0; 8];
     source.seek(SeekFrom::Start(0))?;
     let found = source.read(&mut head)?;
     let is_mp4 = found == 8 && matches!(&head[4..], b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip");
-    let everything = Presentation { delay: 0, skip: 0, length: None, known: false };
-    let presentation = if is_mp4 {
-        let movie = Movie::read(source)?;
-        let track =
-            movie.first(TrackKind::Sound).ok_or_else(|| MediaError::Unsupported("a file without sound".to_owned()))?;
-        movie.presentation(track)
-    } else {
-        everything
-    };
-    source.seek(SeekFrom::Start(0))?;
-    Ok(presentation)
+    if !is_mp4 {
+        return Ok(None);
+    }
+    let movie = Movie::read(source)?;
+    let track =
+        movie.first(TrackKind::Sound).ok_or_else(|| MediaError::Unsupported("a file without sound".to_owned()))?;
+    let mut alone = Vec::new();
+    extract(source, TrackKind::Sound, &mut Capped { out: &mut alone })?;
+    Ok(Some((movie.presentation(track), alone)))
+}
+
+/// A vector that refuses to grow past [`MAX_TRACK`].
+struct Capped<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl std::io::Write for Capped<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.out.len() + bytes.len() > MAX_TRACK {
+            return Err(std::io::Error::other(format!("the sound is larger than {MAX_TRACK} bytes")));
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Any reader, as Symphonia wants it.

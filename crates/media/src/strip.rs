@@ -16,17 +16,25 @@ use crate::mp4::{ChunkTable, Movie, TrackKind};
 /// `Unsupported` for files without a picture, fragmented or encrypted ones; `Malformed` for tables
 /// that point outside the file. What was written by then must be thrown away.
 pub fn strip<R: Read + Seek, W: Write>(source: &mut R, out: &mut W) -> Result<u64, MediaError> {
+    extract(source, TrackKind::Picture, out)
+}
+
+/// Copies `source` to `out` with nothing but the first track of a kind.
+pub(crate) fn extract<R: Read + Seek, W: Write>(
+    source: &mut R,
+    kind: TrackKind,
+    out: &mut W,
+) -> Result<u64, MediaError> {
     let movie = Movie::read(source)?;
-    let picture = movie
-        .first(TrackKind::Picture)
-        .ok_or_else(|| MediaError::Unsupported("a file without a picture track".to_owned()))?;
-    let trak = movie.moov.get(picture.place.clone()).unwrap_or_default();
+    let missing = || MediaError::Unsupported(format!("a file without {kind:?}").to_lowercase());
+    let track = movie.first(kind).ok_or_else(missing)?;
+    let trak = movie.moov.get(track.place.clone()).unwrap_or_default();
     let table = ChunkTable::read(trak, movie.file_len)?;
-    let (mut moov, offsets_at) = silent_index(&movie, &picture.place, table.offsets_at)?;
+    let (mut moov, offsets_at) = lone_index(&movie, &track.place, table.offsets_at)?;
     let payload =
         table.chunks.iter().try_fold(0_u64, |sum, chunk| sum.checked_add(chunk.end.saturating_sub(chunk.start)));
     let payload =
-        payload.ok_or(MediaError::Limit { what: "bytes of picture", found: u64::MAX, allowed: movie.file_len })?;
+        payload.ok_or(MediaError::Limit { what: "bytes of one track", found: u64::MAX, allowed: movie.file_len })?;
     let header = mdat_header(payload);
     let first = [movie.ftyp.len(), moov.len(), header.len()]
         .iter()
@@ -41,8 +49,8 @@ pub fn strip<R: Read + Seek, W: Write>(source: &mut R, out: &mut W) -> Result<u6
     Ok(first.saturating_add(payload))
 }
 
-/// The index without the other tracks, and where the picture's chunk offsets then stand.
-fn silent_index(movie: &Movie, keep: &Range<usize>, offsets_at: usize) -> Result<(Vec<u8>, usize), MediaError> {
+/// The index without the other tracks, and where the kept one's chunk offsets then stand.
+fn lone_index(movie: &Movie, keep: &Range<usize>, offsets_at: usize) -> Result<(Vec<u8>, usize), MediaError> {
     let limit = || MediaError::malformed("mp4", keep.start as u64, "the index contradicts itself");
     let mut moov = Vec::with_capacity(movie.moov.len());
     let mut at = 0;
@@ -80,7 +88,7 @@ fn mdat_header(payload: u64) -> Vec<u8> {
     }
 }
 
-/// Points the picture's chunks at their new places, one after the other from `first` on.
+/// Points the track's chunks at their new places, one after the other from `first` on.
 fn point_at(moov: &mut [u8], offsets_at: usize, table: &ChunkTable, first: u64) -> Result<(), MediaError> {
     let width = if table.wide { 8 } else { 4 };
     let slots = moov.get_mut(offsets_at..).unwrap_or_default().chunks_exact_mut(width);
