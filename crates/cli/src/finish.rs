@@ -190,6 +190,7 @@ fn finish_one<'p>(
         return Ok(Finished { job, facts, worked: false });
     }
     refuse_changed(&folder)?;
+    forget(&folder).map_err(|error| unfinished(&job.take, &error.into()))?;
     let maker = Maker { project, folder: &folder, job: &job, info: &info, label };
     let facts = maker.make(from).map_err(|error| unfinished(&job.take, &error))?;
     Ok(Finished { job, facts, worked: true })
@@ -205,6 +206,15 @@ fn refuse_changed(folder: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Removes facts before what they describe is made anew: a run killed in between leaves no facts, and
+/// not facts that make its own new stems look changed by hand.
+fn forget(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(folder.join("facts.json")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn unfinished(take: &TakeId, error: &MediaError) -> Failure {

@@ -15,6 +15,13 @@ impl Environment {
         Environment { file: lines.into_iter().flatten().flatten().collect() }
     }
 
+    /// An address that a key is sent to. A received project's `.env` must not send this machine's own
+    /// key elsewhere: its address counts only where the key comes from the same file.
+    pub(crate) fn address(&self, name: &str, key: &str) -> Option<String> {
+        let foreign = std::env::var(key).is_ok() && std::env::var(name).is_err();
+        if foreign { None } else { self.get(name) }
+    }
+
     /// The value of a name that is set and not empty.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let own = std::env::var(name).ok();

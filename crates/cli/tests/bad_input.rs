@@ -207,9 +207,9 @@ fn without_a_key_nothing_is_sent() {
 #[test]
 fn a_full_disk_leaves_no_half_file_and_the_next_run_fetches_what_was_paid() {
     let folder = project(&format!("{SMALL}{SHOT}"));
-    let clip = vec![0; 3 << 20];
-    let server =
-        Server::start(move |url, request| well(url, request, &[b"\0\0\0\x18ftyp".to_vec(), clip.clone()].concat()));
+    let mdat = [&(3_u32 << 20).to_be_bytes()[..], b"mdat", &vec![0; (3 << 20) - 8]].concat();
+    let clip = [&b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08moov"[..], &mdat].concat();
+    let server = Server::start(move |url, request| well(url, request, &clip));
     let script = "trap '' XFSZ; ulimit -f 2048; exec \"$0\" run --provider fal";
     let mut limited = Command::new("bash");
     limited.args(["-c", script, env!("CARGO_BIN_EXE_seedpost")]).current_dir(folder.path());

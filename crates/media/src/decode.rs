@@ -15,9 +15,9 @@ use symphonia::core::meta::MetadataOptions;
 
 use seedpost_core::time::{SampleRate, Samples, TimeRange};
 
-use crate::MediaError;
 use crate::mp4::{Movie, Presentation, TrackKind};
 use crate::strip::extract;
+use crate::{MediaError, plausible_rate};
 
 /// The most samples per channel that one call decodes: about ten minutes at 48 kHz.
 pub const MAX_SAMPLES: u64 = 30_000_000;
@@ -219,8 +219,7 @@ impl Stream {
         let decoder = symphonia::default::get_codecs()
             .make_audio_decoder(params, &AudioDecoderOptions::default())
             .map_err(translate)?;
-        let rate =
-            params.sample_rate.and_then(SampleRate::new).ok_or_else(|| missing("sound without a sample rate"))?;
+        let rate = params.sample_rate.and_then(plausible_rate).ok_or_else(|| missing("sound without a sample rate"))?;
         let channels = params.channels.as_ref().map_or(0, |channels| u32::try_from(channels.count()).unwrap_or(0));
         let (heard, delay) = (track.num_frames, track.delay.map(u64::from));
         let track = track.id;

@@ -24,3 +24,8 @@ pub mod stems;
 pub mod worker;
 
 pub use error::MediaError;
+
+/// A sample rate that sound is recorded at. Others are lies that would cost gigabytes to resample.
+fn plausible_rate(hertz: u32) -> Option<seedpost_core::time::SampleRate> {
+    seedpost_core::time::SampleRate::new(hertz).filter(|_| (4000..=768_000).contains(&hertz))
+}

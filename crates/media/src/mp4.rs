@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use seedpost_core::time::{FrameRate, Frames, Rounding, SampleRate, Samples};
 
-use crate::MediaError;
+use crate::{MediaError, plausible_rate};
 use atom::{Atom, atoms, child};
 pub(crate) use table::ChunkTable;
 
@@ -345,7 +345,7 @@ fn read_sound_entry(entry: Atom<'_>, track: &mut Track) -> Result<(), MediaError
         }
         None => stated,
     };
-    let rate = SampleRate::new(hertz).ok_or_else(|| entry.fault("a sample rate of zero"))?;
+    let rate = plausible_rate(hertz).ok_or_else(|| entry.fault(format!("a sample rate of {hertz} Hz")))?;
     if channels == 0 {
         return Err(entry.fault("no channels"));
     }

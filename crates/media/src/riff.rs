@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use seedpost_core::time::{SampleRate, Samples};
 
-use crate::MediaError;
+use crate::{MediaError, plausible_rate};
 
 /// The most chunks before the sound; a real file has a handful.
 const MAX_CHUNKS: usize = 1024;
@@ -80,7 +80,7 @@ fn sound(format: Option<Format>, start: u64, size: u64, length: u64) -> Result<W
         3 => true,
         other => return Err(MediaError::Unsupported(format!("a WAV in format {other}"))),
     };
-    let rate = SampleRate::new(hertz).ok_or_else(|| fault("a sample rate of zero".to_owned()))?;
+    let rate = plausible_rate(hertz).ok_or_else(|| fault(format!("a sample rate of {hertz} Hz")))?;
     let sample = bits.div_ceil(8);
     if channels == 0 || bits == 0 || bits > 64 || channels.checked_mul(sample) != Some(block) {
         return Err(fault(format!("{channels} channels of {bits} bits in blocks of {block} bytes")));

@@ -5,7 +5,7 @@ use rubato::{Fft, FixedSync, Resampler};
 use seedpost_core::time::{Rounding, SampleRate, Samples};
 
 use crate::MediaError;
-use crate::decode::Sound;
+use crate::decode::{MAX_SAMPLES, Sound};
 use crate::wav::MAX_CHANNELS;
 
 /// Lays sound into silence of exactly `length` samples at 48 kHz, beginning at `offset`.
@@ -21,6 +21,9 @@ pub fn lay(sound: &Sound, offset: Samples, length: Samples) -> Result<Sound, Med
             "sound of {} channels; stems are mono or stereo",
             sound.channels.len()
         )));
+    }
+    if length.0 > MAX_SAMPLES {
+        return Err(MediaError::Limit { what: "samples of a stem", found: length.0, allowed: MAX_SAMPLES });
     }
     let sound = resample(sound)?;
     let size = |samples: Samples| usize::try_from(samples.0).unwrap_or(usize::MAX);

@@ -35,6 +35,9 @@ pub(crate) fn extract<R: Read + Seek, W: Write>(
         table.chunks.iter().try_fold(0_u64, |sum, chunk| sum.checked_add(chunk.end.saturating_sub(chunk.start)));
     let payload =
         payload.ok_or(MediaError::Limit { what: "bytes of one track", found: u64::MAX, allowed: movie.file_len })?;
+    if payload > movie.file_len {
+        return Err(MediaError::Limit { what: "bytes of one track", found: payload, allowed: movie.file_len });
+    }
     let header = mdat_header(payload);
     let first = [movie.ftyp.len(), moov.len(), header.len()]
         .iter()

@@ -59,8 +59,6 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// How long the server asks to wait, in milliseconds.
     pub(crate) retry_after_ms: Option<u64>,
-    /// Whether the provider itself speaks, and not a gateway before it.
-    pub(crate) genuine: bool,
     pub(crate) body: Vec<u8>,
 }
 
@@ -71,7 +69,6 @@ impl Answer {
         let retry_after_ms = header("retry-after")
             .and_then(|seconds| seconds.parse::<u64>().ok())
             .map(|seconds| seconds.min(3600) * 1000);
-        let genuine = header("x-fal-request-id").is_some();
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
@@ -80,7 +77,7 @@ impl Answer {
                 break;
             }
         }
-        Ok(Answer { status, retry_after_ms, genuine, body })
+        Ok(Answer { status, retry_after_ms, body })
     }
 
     /// The body as JSON, if it is that.

@@ -4,7 +4,7 @@
 //! middle of a submit.
 
 use std::collections::HashMap;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ use crate::provider::{CallError, Order, Progress, Provider, SubmitError, Upload}
 const MAX_CLIP: u64 = 4 << 30;
 /// How often a submit that did not arrive is tried in one run.
 const MAX_DEFERRALS: u32 = 5;
+/// How often a clip is fetched in one run, each time from a fresh address.
+const MAX_DOWNLOADS: u32 = 3;
 
 /// Where a reference comes from.
 #[derive(Debug, Clone)]
@@ -68,6 +70,8 @@ pub enum Outcome {
     Unreachable(String),
     /// The run was stopped; the next one goes on from here.
     Stopped,
+    /// A file stands where the clip would go; nothing was sent.
+    Occupied(String),
     /// The ledger or the disk failed.
     Broken(String),
 }
@@ -127,6 +131,8 @@ enum Halt {
     Disk { path: PathBuf, error: std::io::Error },
     #[error("the run was stopped")]
     Stopped,
+    #[error("{0} is there already, and the ledger does not know it")]
+    Occupied(PathBuf),
 }
 
 impl<'a> Runner<'a> {
@@ -162,10 +168,11 @@ impl<'a> Runner<'a> {
                 Phase::ChargeUnknown { reason } => Outcome::Unknown(reason),
                 Phase::Ready { .. } => Outcome::Unreachable("the provider took no request".to_owned()),
                 Phase::Running { .. } | Phase::Rendered { .. } => {
-                    Outcome::Unreachable("the provider still works on it".to_owned())
+                    Outcome::Unreachable("the clip could not be had yet".to_owned())
                 }
             },
             Err(Halt::Stopped) => Outcome::Stopped,
+            Err(error @ Halt::Occupied(_)) => Outcome::Occupied(error.to_string()),
             Err(Halt::Ledger(error @ LedgerError::OverBudget(_))) => Outcome::OverBudget(error.to_string()),
             Err(Halt::Call(error)) => Outcome::Unreachable(error.message),
             Err(error) => Outcome::Broken(error.to_string()),
@@ -173,7 +180,7 @@ impl<'a> Runner<'a> {
     }
 
     async fn steps(&self, work: &Work) -> Result<Take, Halt> {
-        let mut deferrals = 0;
+        let (mut deferrals, mut downloads) = (0, 0);
         let begun = Instant::now();
         loop {
             let missing =
@@ -181,6 +188,8 @@ impl<'a> Runner<'a> {
             let take = self.ledger.take(&work.take).await?.ok_or_else(missing)?;
             match next_step(&take, self.ledger.now().await?, self.manner.pace) {
                 Step::Rest => return Ok(take),
+                // What stands there was never paid for by this take.
+                Step::Submit { .. } if work.clip.exists() => return Err(Halt::Occupied(work.clip.clone())),
                 Step::Submit { .. } if deferrals >= MAX_DEFERRALS => return Ok(take),
                 Step::Submit { wait_ms } => {
                     deferrals += 1;
@@ -192,7 +201,9 @@ impl<'a> Runner<'a> {
                     self.wait(wait_ms).await?;
                     self.poll(work, &take, &job).await?;
                 }
+                Step::Download { .. } if downloads >= MAX_DOWNLOADS => return Ok(take),
                 Step::Download { job, url } => {
+                    downloads += 1;
                     self.wait(0).await?;
                     self.download(work, &take, &job, &url).await?;
                 }
@@ -370,6 +381,10 @@ async fn fetch(url: String, clip: &Path) -> Result<(), Halt> {
     if !is_clip(&head) {
         return Err(lasting(format!("the address of the clip answered {length} bytes that are no video")).into());
     }
+    if !is_whole(file.as_file()).map_err(disk)? {
+        let message = format!("download: the clip was cut off after {length} bytes");
+        return Err(CallError { transient: true, message }.into());
+    }
     file.as_file().sync_all().map_err(disk)?;
     file.persist_noclobber(clip).map_err(|error| disk(error.error))?;
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(disk)
@@ -381,6 +396,36 @@ pub const TEMPORARY: &str = ".seedpost-";
 /// Whether the bytes begin an MP4, MOV or WebM.
 fn is_clip(head: &[u8]) -> bool {
     head.get(4..8) == Some(b"ftyp") || head.starts_with(b"\x1aE\xdf\xa3")
+}
+
+/// Whether the boxes of an MP4 end where the file ends, an index among them (ISO/IEC 14496-12, 4.2).
+/// An answer without a length may break off unnoticed. Other containers are taken as they come.
+fn is_whole(mut file: &std::fs::File) -> std::io::Result<bool> {
+    let length = file.metadata()?.len();
+    let (mut at, mut index) = (0_u64, false);
+    while at < length {
+        let mut header = [0; 16];
+        file.seek(SeekFrom::Start(at))?;
+        let read = file.read(&mut header)?;
+        if read < 8 {
+            return Ok(false);
+        }
+        if at == 0 && &header[4..8] != b"ftyp" {
+            return Ok(true);
+        }
+        index |= &header[4..8] == b"moov";
+        let [a, b, c, d, _, _, _, _, wide @ ..] = header;
+        let size = match u32::from_be_bytes([a, b, c, d]) {
+            0 => length - at,
+            1 if read == 16 => u64::from_be_bytes(wide),
+            size => size.into(),
+        };
+        match at.checked_add(size).filter(|_| size >= 8) {
+            Some(end) => at = end,
+            None => return Ok(false),
+        }
+    }
+    Ok(index && at == length)
 }
 
 fn digest(path: &Path) -> std::io::Result<Delivery> {

@@ -20,7 +20,8 @@ use serde_json::Value;
 use server::{Reply, Server, well};
 use tokio::sync::{mpsc, watch};
 
-const CLIP: &[u8] = b"\0\0\0\x18ftypisom and some more";
+/// The smallest file with a beginning, an index and an end.
+const CLIP: &[u8] = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08moov";
 const PRICE: Usd = Usd::from_micros(1_000_000);
 
 fn take(name: &str) -> TakeId {
@@ -252,6 +253,49 @@ async fn the_key_goes_to_the_queue_and_never_to_the_media_host() {
         let has_key = request.head.to_ascii_lowercase().contains("authorization: key k");
         assert_eq!(has_key, !request.path.starts_with("/media"), "{request:?}");
     }
+}
+
+/// A result that cannot be read for a moment is no failure: the clip was paid for.
+#[tokio::test]
+async fn a_result_that_fails_for_a_moment_is_read_again_and_not_bought_again() {
+    for (status, body) in
+        [(500, r#"{"detail":"Internal Server Error"}"#), (400, r#"{"detail":"Request is still in progress"}"#)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let failed = std::sync::atomic::AtomicBool::new(false);
+        let server = Server::start(move |url, request| {
+            let result = request.method == "GET" && request.path.ends_with("/requests/r1");
+            match result && !failed.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                true => Reply::Text(status, body.into()),
+                false => well(url, request, CLIP),
+            }
+        });
+        let ledger = planned(folder.path(), &["S1_T01"]).await;
+        let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+        assert!(matches!(outcomes[..], [Outcome::Done]) || server.submits() == 1, "{outcomes:?}");
+        assert_eq!((server.submits(), ledger.budget().await.unwrap().committed), (1, PRICE), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_in_the_clips_place_is_neither_paid_for_nor_taken_for_the_clip() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|url, request| well(url, request, CLIP));
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    std::fs::write(folder.path().join("S1_T01.mp4"), "somebody's").unwrap();
+    let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+    assert!(matches!(outcomes[..], [Outcome::Occupied(_)]), "{outcomes:?}");
+    assert_eq!((server.submits(), ledger.budget().await.unwrap().committed), (0, Usd::ZERO));
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_is_not_a_delivery() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|url, request| well(url, request, &CLIP[..CLIP.len() - 4]));
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+    assert!(matches!(outcomes[..], [Outcome::Unreachable(_)]), "{outcomes:?}");
+    assert!(!folder.path().join("S1_T01.mp4").exists());
 }
 
 #[tokio::test]

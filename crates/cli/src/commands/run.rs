@@ -196,7 +196,7 @@ async fn open_door(project: &Project, name: ProviderName) -> Result<Door, Failur
             )
         };
         let key = Secret::new(environment.get("FAL_KEY").ok_or_else(missing)?);
-        let fal = match environment.get("SEEDPOST_FAL_URL") {
+        let fal = match environment.address("SEEDPOST_FAL_URL", "FAL_KEY") {
             Some(url) => Fal::at(&url, key, false),
             None => Fal::new(key),
         };
@@ -294,6 +294,7 @@ fn words(outcome: &Outcome) -> String {
         Outcome::Unknown(reason)
         | Outcome::OverBudget(reason)
         | Outcome::Unreachable(reason)
+        | Outcome::Occupied(reason)
         | Outcome::Broken(reason) => reason.clone(),
         Outcome::Stopped => "stopped".to_owned(),
     }
@@ -318,6 +319,7 @@ fn explain(take: &TakeId, outcome: &Outcome) {
         }
         Outcome::OverBudget(_) => "raise [budget] limit_usd, or ask for fewer or cheaper takes",
         Outcome::Unreachable(_) | Outcome::Stopped => "run the same command again; it goes on from here",
+        Outcome::Occupied(_) => "move that file away, then run again; nothing was sent",
         Outcome::Broken(_) => "check that the disk has room, then run again; nothing is paid twice",
     };
     note(format_args!("{take}: {}\n  fix: {fix}", words(outcome)));
@@ -348,6 +350,8 @@ fn exit(
         Exit::Unknown
     } else if any(|outcome| matches!(outcome, Outcome::Broken(_))) {
         Exit::Internal
+    } else if any(|outcome| matches!(outcome, Outcome::Occupied(_))) {
+        Exit::Usage
     } else if any(|outcome| matches!(outcome, Outcome::Stopped)) {
         Exit::Stopped
     } else if any(|outcome| matches!(outcome, Outcome::OverBudget(_))) {

@@ -35,7 +35,7 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let mut manifest = build(&project, &timeline, &finished, draft.path(), &title, version)?;
     let before = folder.join(package_name(&title, last));
     manifest.version = last;
-    let unchanged = read_manifest(&before).is_some_and(|before| before == manifest);
+    let unchanged = read_manifest(&before).is_some_and(|before| before == manifest) && is_whole(&before, &manifest);
     manifest.version = version;
     let package = if unchanged { before } else { folder.join(package_name(&title, version)) };
     if !unchanged {
@@ -56,6 +56,12 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     }
     missing.iter().for_each(|shot| note(format_args!("warning: {shot} has no finished take and is not in the cut")));
     Ok(if missing.is_empty() { Exit::Done } else { Exit::Partly })
+}
+
+/// Whether every file of a package still is what the manifest says.
+fn is_whole(package: &Path, manifest: &Manifest) -> bool {
+    let same = |file: &ManifestFile| digest(&package.join(&file.path)).is_ok_and(|(sha256, _)| sha256 == file.sha256);
+    manifest.files.iter().all(same)
 }
 
 /// The finished takes that the cut is made of, in order. Only under the project's lock.
@@ -123,7 +129,15 @@ pub(super) fn cut(
         prompt: selected.prompt.clone(),
     };
     let timeline = assemble(&project.list.title, project.list.start, takes.iter().map(piece).collect());
-    timeline.ok_or_else(|| Failure::new(Exit::Internal, "the cut is too long", "split the list"))
+    let timeline = timeline.ok_or_else(|| Failure::new(Exit::Internal, "the cut is too long", "split the list"))?;
+    // Stems carry their place; where a take before them could not be finished, they have another one.
+    let moved =
+        timeline.clips.iter().zip(takes).find(|(clip, selected)| clip.record_start != selected.facts.from.record_start);
+    if let Some((clip, _)) = moved {
+        let message = format!("a take before {} could not be finished, so the stems do not fit the cut", clip.take);
+        return Err(Failure::new(Exit::Partly, message, "mend that take, or take its shot out of the list"));
+    }
+    Ok(timeline)
 }
 
 /// A file's place in the package: stems keep their names, a picture takes its take's.

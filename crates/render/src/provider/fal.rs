@@ -162,7 +162,8 @@ impl Provider for Fal {
             Some("IN_QUEUE") => Ok(Progress::Queued(status["queue_position"].as_u64())),
             Some("COMPLETED") => {
                 let url = self.known(job.response_url.as_ref(), job, None)?;
-                read_result(&self.call(self.request(Method::GET, url)).await?)
+                let said_failed = ["error", "error_type"].iter().any(|key| status[*key].is_string());
+                read_result(&self.call(self.request(Method::GET, url)).await?, said_failed)
             }
             Some("IN_PROGRESS") => Ok(Progress::Running(last_log(&status))),
             // A status that fal adds one day: still at work, as far as anybody knows.
@@ -219,7 +220,7 @@ fn read_submit(answer: &Answer) -> Result<JobRef, SubmitError> {
 }
 
 /// Reads a finished job's result: a failed job is one whose result is an error.
-fn read_result(answer: &Answer) -> Result<Progress, CallError> {
+fn read_result(answer: &Answer, said_failed: bool) -> Result<Progress, CallError> {
     let body = answer.json();
     if answer.status == 200 {
         let url = body.as_ref().and_then(|body| body["video"]["url"].as_str());
@@ -232,11 +233,18 @@ fn read_result(answer: &Answer) -> Result<Progress, CallError> {
             }),
         });
     }
-    let explained = body.is_some_and(|body| body.get("detail").is_some());
+    if answer.status == 499 {
+        // Cancelled. A job that was running may have been billed.
+        return Ok(Progress::Failed(Failure { kind: FailureKind::TryAgain, message: words(answer), owed: true }));
+    }
+    // The model's own error lists what is wrong. Anything else may be a gateway's bad moment: the clip
+    // may be there at the next reading, and must not be bought again.
+    let items = body.as_ref().and_then(|body| body["detail"].as_array());
+    let explained = items.is_some_and(|items| items.iter().any(|item| item["type"].is_string()));
     let kind = match answer.status {
-        422 => moderation(answer),
-        400 | 500 | 504 if explained || answer.genuine => FailureKind::TryAgain,
-        _ => return Err(refused_call("result", answer)),
+        422 if explained || said_failed => moderation(answer),
+        400 | 500..=504 if explained || said_failed => FailureKind::TryAgain,
+        _ => return Err(CallError { transient: true, ..refused_call("result", answer) }),
     };
     // fal does not bill rejections or its own failures.
     Ok(Progress::Failed(Failure { kind, message: words(answer), owed: false }))
@@ -301,7 +309,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after_ms: None, genuine: false, body: body.as_bytes().to_vec() }
+        Answer { status, retry_after_ms: None, body: body.as_bytes().to_vec() }
     }
 
     #[test]
@@ -335,10 +343,19 @@ mod tests {
     #[test]
     fn a_completed_job_may_have_failed() {
         let moderated = r#"{"detail":[{"loc":["body","generated_video"],"msg":"Output audio has sensitive content.","type":"content_policy_violation"}]}"#;
-        let Ok(Progress::Failed(failure)) = read_result(&answer(422, moderated)) else { panic!("a failure") };
+        let Ok(Progress::Failed(failure)) = read_result(&answer(422, moderated), false) else { panic!("a failure") };
         assert_eq!((failure.kind, failure.owed), (FailureKind::Moderated, false));
         assert!(failure.message.contains("body.generated_video: Output audio has sensitive content."));
-        assert!(read_result(&answer(502, "<html>nginx</html>")).is_err_and(|error| error.transient));
+        for (status, body) in [
+            (502, "<html>nginx</html>"),
+            (500, r#"{"detail":"Internal Server Error"}"#),
+            (400, r#"{"detail":"Request is still in progress"}"#),
+            (422, "<html>proxy</html>"),
+        ] {
+            assert!(read_result(&answer(status, body), false).is_err_and(|error| error.transient), "{status} {body}");
+        }
+        let cancelled = read_result(&answer(499, r#"{"detail":"cancelled"}"#), false);
+        assert!(matches!(cancelled, Ok(Progress::Failed(Failure { owed: true, .. }))));
     }
 
     #[test]
