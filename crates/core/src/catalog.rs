@@ -1,7 +1,7 @@
 //! What each provider and model accepts, delivers and charges: one dated table, and questions to it.
 //!
-//! The table is `data/catalog.toml`. A model that is not in it is allowed with a warning; nothing is
-//! known about its limits or price.
+//! The table is `data/catalog.toml`. A model that is not in it is refused, since nothing is known
+//! about its limits or price.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -250,7 +250,7 @@ impl Catalog {
         format!("{}, {}", self.sizes.source, self.sizes.date)
     }
 
-    /// What a shot will cost at most, as far as the table knows: `auto` counts as the longest clip
+    /// What a shot will cost, as far as the table knows: `auto` counts as the longest clip
     /// and a free aspect ratio as 16:9. `None` for a model or size that is not in the table.
     #[must_use]
     pub fn estimate(&self, shot: &Shot, generate_audio: bool) -> Option<Usd> {
