@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ffmpeg_next::{Dictionary, codec, format, media};
 use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
-use seedpost_core::time::{FrameRate, Frames, Rounding, SampleRate, Samples};
+use seedpost_core::time::{ClockTime, FrameRate, Frames, Rounding, SampleRate, Samples};
 
 use crate::AvError;
 
@@ -67,7 +67,16 @@ fn read_video(stream: &format::stream::Stream<'_>, packets: &[u64]) -> Result<Vi
         height: decoder.height(),
         rate,
         frames: packets.get(stream.index()).copied().filter(|count| *count > 0).map(Frames),
+        duration: duration(stream),
+        rotation: 0,
     })
+}
+
+/// The stream's own length, in microseconds.
+fn duration(stream: &format::stream::Stream<'_>) -> Option<ClockTime> {
+    let (ticks, base) = (u128::try_from(stream.duration()).ok()?, stream.time_base());
+    let num = ticks.checked_mul(u128::try_from(base.numerator()).ok()? * 1_000_000)?;
+    Rounding::Nearest.divide(num, u128::try_from(base.denominator()).ok()?).map(ClockTime)
 }
 
 fn ratio(rate: ffmpeg_next::Rational) -> Option<FrameRate> {

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::{FrameRate, Frames, SampleRate, Samples};
+use crate::time::{ClockTime, FrameRate, Frames, SampleRate, Samples};
 
 /// What a file contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,8 +17,8 @@ pub struct MediaInfo {
     pub video: Option<VideoInfo>,
     /// The first sound track.
     pub audio: Option<AudioInfo>,
-    /// The size of a still picture, width × height in pixels.
-    pub still: Option<(u32, u32)>,
+    /// A still picture.
+    pub still: Option<StillInfo>,
     /// Whether the index stands before the media, so that playing can begin at once.
     pub fast_start: Option<bool>,
     /// Whether the file is made of movie fragments.
@@ -40,6 +40,57 @@ pub struct VideoInfo {
     pub rate: Option<FrameRate>,
     /// Frames counted from the file's own table, inside its edit list.
     pub frames: Option<Frames>,
+    /// How long the picture is shown, in microseconds rounded to the nearest.
+    #[serde(rename = "duration_us")]
+    pub duration: Option<ClockTime>,
+    /// Degrees clockwise that a player turns it: 0, 90, 180 or 270. Width and height are before that.
+    pub rotation: u16,
+}
+
+impl VideoInfo {
+    /// Width and height in pixels as a player shows it.
+    #[must_use]
+    pub fn upright(&self) -> (u32, u32) {
+        if self.rotation % 180 == 90 { (self.height, self.width) } else { (self.width, self.height) }
+    }
+}
+
+/// A still picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StillInfo {
+    /// Width in pixels, as stored.
+    pub width: u32,
+    /// Height in pixels, as stored.
+    pub height: u32,
+    /// The Exif orientation (Exif 2.32, tag 274): 1 is upright, and what files mean that do not tell;
+    /// 5 to 8 lie on their side.
+    pub orientation: u8,
+    /// Whether there is more than one frame.
+    pub animated: bool,
+    /// Its colours; `None` where the reader cannot tell.
+    pub colour: Option<Colour>,
+    /// Whether it has an alpha channel or a transparent colour.
+    pub alpha: bool,
+}
+
+impl StillInfo {
+    /// Width and height in pixels as a viewer shows it.
+    #[must_use]
+    pub fn upright(&self) -> (u32, u32) {
+        if self.orientation >= 5 { (self.height, self.width) } else { (self.width, self.height) }
+    }
+}
+
+/// A picture's colour model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Colour {
+    /// Shades of grey.
+    Grey,
+    /// Red, green and blue, or what decodes to them: YCbCr, a palette.
+    Rgb,
+    /// Inks; providers do not promise to read them.
+    Cmyk,
 }
 
 /// A sound track.

@@ -4,7 +4,7 @@
 
 use crate::catalog::{Catalog, KindLimits, Mode, Model, Range};
 use crate::fault::{Fault, Place, Severity};
-use crate::media::MediaInfo;
+use crate::media::{MediaInfo, StillInfo, VideoInfo};
 use crate::shot::{ProviderName, Shot, ShotDuration, ShotList, suggestion};
 use crate::time::{ClockTime, FrameRate, Rounding};
 
@@ -268,7 +268,9 @@ impl Check<'_> {
             return;
         }
         self.bytes(asset, info, limits.megabytes);
-        if let Some((width, height)) = info.still.or(info.video.as_ref().map(|video| (video.width, video.height))) {
+        if let Some((width, height)) =
+            info.still.as_ref().map(StillInfo::upright).or(info.video.as_ref().map(VideoInfo::upright))
+        {
             self.pixels(asset, width, height, limits);
         }
         if asset.kind == Kind::Video {

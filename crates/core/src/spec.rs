@@ -237,6 +237,8 @@ mod tests {
             height: 720,
             rate: Some(FrameRate::FPS_24),
             frames: Some(Frames(frames)),
+            duration: None,
+            rotation: 0,
         };
         let sample_rate = SampleRate::new(hertz).expect("not zero");
         let samples = Some(Samples(frames * u64::from(hertz) / 24));

@@ -232,7 +232,8 @@ impl TimeRange<Samples> {
 }
 
 /// A time within a file, in whole microseconds: what people type as `00:00:01.200`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ClockTime(pub u64);
 
 impl ClockTime {

@@ -11,7 +11,7 @@ mod table;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use seedpost_core::time::{FrameRate, Frames, Rounding, SampleRate, Samples};
+use seedpost_core::time::{ClockTime, FrameRate, Frames, Rounding, SampleRate, Samples};
 
 use crate::{MediaError, plausible_rate};
 use atom::{Atom, atoms, child};
@@ -66,6 +66,8 @@ pub struct Track {
     pub sample_ticks: Option<u32>,
     /// Picture only: width and height in pixels.
     pub size: (u32, u32),
+    /// Picture only: degrees clockwise that a player turns it, from the header's matrix (8.3.2).
+    pub rotation: u16,
     /// Sound only: the sample rate and the number of channels, from the codec's own header.
     pub sound: Option<(SampleRate, u32)>,
     /// The edit list (14496-12, 8.6.6).
@@ -146,6 +148,14 @@ impl Movie {
             Rounding::Nearest.divide(num, den)
         });
         Frames(shown.map_or(track.sample_count, |shown| shown.min(track.sample_count)))
+    }
+
+    /// How long a picture track is shown, to the nearest microsecond.
+    #[must_use]
+    pub fn shown_time(&self, track: &Track) -> Option<ClockTime> {
+        let all = (track.ticks, track.timescale);
+        let (ticks, scale) = self.shown(track).map_or(all, |ticks| (ticks, self.timescale));
+        Rounding::Nearest.divide(u128::from(ticks).checked_mul(1_000_000)?, scale.into()).map(ClockTime)
     }
 
     /// The length of the only edit that shows media, in the movie's ticks.
@@ -307,6 +317,7 @@ fn read_track(trak: Atom<'_>) -> Result<Track, MediaError> {
         sample_count: table::sample_count(&tables, stbl)?,
         sample_ticks: timing.common,
         size: (0, 0),
+        rotation: rotation(child(&children, b"tkhd", trak)?)?,
         sound: None,
         edits: read_edits(&children)?,
         place: trak.span(),
@@ -317,6 +328,18 @@ fn read_track(trak: Atom<'_>) -> Result<Track, MediaError> {
         TrackKind::Other => {}
     }
     Ok(track)
+}
+
+/// The quarter turns of a `tkhd` matrix (8.3.2); anything else counts as upright.
+fn rotation(tkhd: Atom<'_>) -> Result<u16, MediaError> {
+    let at: usize = if tkhd.u8(0)? == 1 { 52 } else { 40 };
+    let cell = |index: usize| Ok::<_, MediaError>(i32::from_be_bytes(tkhd.array(at.saturating_add(index))?).signum());
+    Ok(match (cell(0)?, cell(4)?, cell(12)?, cell(16)?) {
+        (0, 1, -1, 0) => 90,
+        (-1, 0, 0, -1) => 180,
+        (0, -1, 1, 0) => 270,
+        _ => 0,
+    })
 }
 
 fn codec_name(entry: [u8; 4]) -> String {

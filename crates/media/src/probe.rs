@@ -2,7 +2,7 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
+use seedpost_core::media::{AudioInfo, MediaInfo, StillInfo, VideoInfo};
 
 use crate::MediaError;
 use crate::decode;
@@ -99,6 +99,8 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
         height: track.size.1,
         rate: movie.rate(track),
         frames: Some(movie.frames(track)),
+        duration: movie.shown_time(track),
+        rotation: track.rotation,
     });
     info.audio = movie.first(TrackKind::Sound).and_then(|track| {
         let (sample_rate, channels) = track.sound?;
@@ -157,6 +159,7 @@ fn read_still<R: Read + Seek>(source: R, format: &'static str, info: &mut MediaI
     let allowed = MAX_SIDE as u64;
     let limit = MediaError::Limit { what: "pixels on a side", found: size.width.max(size.height) as u64, allowed };
     info.container = format.to_owned();
-    info.still = Some(side(size.width).zip(side(size.height)).ok_or(limit)?);
+    let (width, height) = side(size.width).zip(side(size.height)).ok_or(limit)?;
+    info.still = Some(StillInfo { width, height, orientation: 1, animated: false, colour: None, alpha: false });
     Ok(())
 }

@@ -47,8 +47,12 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
 }
 
 fn picture(info: &MediaInfo) -> String {
-    if let Some((width, height)) = info.still {
-        return format!("{width}×{height}");
+    if let Some(still) = &info.still {
+        let (width, height) = still.upright();
+        let turned =
+            if still.orientation == 1 { String::new() } else { format!(", orientation {}", still.orientation) };
+        let animated = if still.animated { ", animated" } else { "" };
+        return format!("{width}×{height}{turned}{animated}");
     }
     info.video.as_ref().map_or_else(String::new, |video| {
         let frames = video.frames.map_or("? frames".to_owned(), |frames| format!("{} frames", frames.0));
