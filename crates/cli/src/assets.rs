@@ -105,13 +105,7 @@ fn judge_shot(shot: &Shot, measured: &Measured) -> Verdict {
 
 fn unreadable_fault(location: &Location, place: &Place, error: &str) -> Fault {
     let fix = "replace it with a whole file of an accepted format, or correct the path";
-    Fault::of_form(
-        "reference.unreadable",
-        place,
-        format!("{location}: {error}"),
-        "a readable image, video or sound",
-        fix,
-    )
+    Fault::new("reference.unreadable", place, format!("{location}: {error}"), "a readable image, video or sound", fix)
 }
 
 /// How much of a sound lies between its `in` and `out`; nothing where they pass its end.
@@ -175,7 +169,7 @@ fn trim_fault(shot: &Shot, measured: &Measured) -> Option<Fault> {
     let error = cuts(shot, measured).err()?;
     let place = shot.place.within("audios", None);
     let source = Catalog::built_in().model(&shot.render).map_or_else(String::new, Model::cited);
-    let fault = Fault::of_form(
+    let fault = Fault::new(
         "audio.combined_duration",
         &place,
         error.to_string(),

@@ -80,6 +80,8 @@ pub struct Model {
     pub seconds: Range,
     /// Whether a seed may be sent.
     pub seed: bool,
+    /// Languages that lip sync is trained for, by ISO 639-1.
+    pub languages: Vec<String>,
     /// The provider's own names, by [`Mode`].
     pub endpoints: BTreeMap<String, String>,
     /// What it charges.
@@ -139,20 +141,27 @@ pub struct Limits {
 pub struct KindLimits {
     /// The most files.
     pub count: u32,
-    /// The most bytes of one file, in millions.
-    pub megabytes: Option<u32>,
-    /// The most bytes together, in millions.
-    pub combined_megabytes: Option<u32>,
+    /// The most bytes of one file.
+    pub bytes: Option<u64>,
+    /// The most bytes together.
+    pub combined_bytes: Option<u64>,
     /// The length of one file, in seconds.
     pub each_seconds: Option<Range>,
     /// The length of all together, in seconds.
     pub combined_seconds: Option<Range>,
     /// Formats, by content and not by name.
     pub formats: Vec<String>,
+    /// Codecs; any where the source names none.
+    #[serde(default)]
+    pub codecs: Vec<String>,
+    /// Frames a second.
+    pub rate: Option<Range>,
     /// Each side, in pixels.
     pub side: Option<Range>,
     /// Width × height, in pixels.
     pub area: Option<Range>,
+    /// Width ÷ height, in thousandths.
+    pub aspect: Option<Range>,
 }
 
 /// Which of a model's inputs a shot uses.

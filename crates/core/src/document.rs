@@ -48,7 +48,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Box<Fault>> {
     let top = Place { path: "shot list".to_owned(), line: None };
     if text.len() > MAX_BYTES {
         let found = format!("{} bytes", text.len());
-        return Err(Box::new(Fault::of_form(
+        return Err(Box::new(Fault::new(
             "list.size",
             &top,
             found,
@@ -63,13 +63,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Box<Fault>> {
 fn parse_json(text: &str, top: &Place) -> Result<Node, Box<Fault>> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
         let place = Place { line: u32::try_from(error.line()).ok(), ..top.clone() };
-        Box::new(Fault::of_form(
-            "list.syntax",
-            &place,
-            error.to_string(),
-            "JSON (RFC 8259)",
-            "mend the text at that line",
-        ))
+        Box::new(Fault::new("list.syntax", &place, error.to_string(), "JSON (RFC 8259)", "mend the text at that line"))
     })?;
     Ok(from_json(value))
 }
@@ -93,7 +87,7 @@ fn parse_toml(text: &str, top: &Place) -> Result<Node, Box<Fault>> {
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map(|span| lines.of(span.start));
         let place = Place { line, ..top.clone() };
-        Box::new(Fault::of_form("list.syntax", &place, error.message(), "TOML 1.1", "mend the text at that line"))
+        Box::new(Fault::new("list.syntax", &place, error.message(), "TOML 1.1", "mend the text at that line"))
     })?;
     Ok(Node { line: Some(1), value: from_toml_table(table.into_inner(), &lines) })
 }
@@ -156,7 +150,7 @@ impl<'f> TableReader<'f> {
         let entries = match node.value {
             Value::Table(entries) => entries,
             other => {
-                faults.push(Fault::of_form("list.type", &place, other.describe(), "a table", "write it as a table"));
+                faults.push(Fault::new("list.type", &place, other.describe(), "a table", "write it as a table"));
                 BTreeMap::new()
             }
         };
@@ -196,7 +190,7 @@ impl<'f> TableReader<'f> {
         let (text, place) = self.text(key)?;
         let value = parse(&text);
         if value.is_none() {
-            self.fault(Fault::of_form(
+            self.fault(Fault::new(
                 rule,
                 &place,
                 format!("{text:?}"),
@@ -225,13 +219,7 @@ impl<'f> TableReader<'f> {
         };
         if number.is_none() {
             let allowed = format!("a whole number from {} to {}", range.start(), range.end());
-            self.fault(Fault::of_form(
-                "list.number",
-                &place,
-                node.value.describe(),
-                allowed,
-                format!("correct `{key}`"),
-            ));
+            self.fault(Fault::new("list.number", &place, node.value.describe(), allowed, format!("correct `{key}`")));
         }
         number
     }
@@ -272,7 +260,7 @@ impl<'f> TableReader<'f> {
     }
 
     fn wrong_type<T>(&mut self, place: &Place, found: &Value, allowed: &str) -> Option<T> {
-        self.fault(Fault::of_form("list.type", place, found.describe(), allowed, format!("write {allowed}")));
+        self.fault(Fault::new("list.type", place, found.describe(), allowed, format!("write {allowed}")));
         None
     }
 
@@ -283,7 +271,7 @@ impl<'f> TableReader<'f> {
             let place = self.place.within(&key, node.line);
             let fix = nearest(&key, &self.known)
                 .map_or_else(|| format!("remove `{key}`"), |known| format!("did you mean `{known}`?"));
-            self.faults.push(Fault::of_form("list.unknown_key", &place, format!("{key:?}"), allowed.clone(), fix));
+            self.faults.push(Fault::new("list.unknown_key", &place, format!("{key:?}"), allowed.clone(), fix));
         }
     }
 }

@@ -2,12 +2,16 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::rule::Rule;
 
 /// How much a fault weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// Advice.
+    Hint,
     /// Worth knowing; nothing has to change.
     Warning,
     /// Must be mended before money is spent.
@@ -36,23 +40,25 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Makes an error of the shot list's own form, whose source is its documentation.
+    /// Notes that a rule is broken; its weight and source come from the table of rules.
     #[must_use]
-    pub fn of_form(
+    pub fn new(
         rule: &'static str,
         place: &Place,
         found: impl Into<String>,
         allowed: impl Into<String>,
         fix: impl Into<String>,
     ) -> Fault {
+        let known = Rule::find(rule);
+        debug_assert!(known.is_some(), "{rule} is not in the table of rules");
         Fault {
             rule,
-            severity: Severity::Error,
+            severity: known.map_or(Severity::Error, |rule| rule.severity),
             place: place.path.clone(),
             line: place.line,
             found: found.into(),
             allowed: allowed.into(),
-            source: "seedpost, shot list format".to_owned(),
+            source: known.map_or_else(String::new, Rule::cited),
             fix: fix.into(),
         }
     }
@@ -60,7 +66,11 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = if self.severity == Severity::Error { "error" } else { "warning" };
+        let severity = match self.severity {
+            Severity::Hint => "hint",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
         if let Some(line) = self.line {
             write!(f, "line {line}: ")?;
         }

@@ -7,6 +7,8 @@ pub mod time;
 
 pub mod fault;
 
+pub mod rule;
+
 pub mod shot;
 
 mod document;

@@ -1,12 +1,17 @@
-//! Supplied assets and settings against what a provider's model accepts: accept, conform, or reject.
+//! Supplied assets and settings against what a provider's model accepts: accept, conform, or refuse.
 //!
 //! Every rule reads its number from the catalog, and every fault names the catalog's source.
 
+mod advice;
+pub mod fit;
+
 use crate::catalog::{Catalog, KindLimits, Mode, Model, Range};
 use crate::fault::{Fault, Place, Severity};
-use crate::media::{MediaInfo, StillInfo, VideoInfo};
+use crate::media::MediaInfo;
 use crate::shot::{ProviderName, Shot, ShotDuration, ShotList, suggestion};
-use crate::time::{ClockTime, FrameRate, Rounding};
+use crate::time::{ClockTime, FrameRate, Rounding, Samples};
+use crate::trim::{self, Method};
+use fit::{Fit, StillFit, VideoFit, VideoPart};
 
 /// What an asset is used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,16 +35,27 @@ impl Kind {
         }
     }
 
-    fn limits(self, model: &Model) -> &KindLimits {
+    /// What a model takes of it.
+    #[must_use]
+    pub fn limits(self, model: &Model) -> &KindLimits {
         match self {
             Kind::Image => &model.limits.image,
             Kind::Video => &model.limits.video,
             Kind::Audio => &model.limits.audio,
         }
     }
+
+    /// Whether a file is of this kind.
+    fn holds(self, info: &MediaInfo) -> bool {
+        match self {
+            Kind::Image => info.still.is_some(),
+            Kind::Video => info.video.is_some(),
+            Kind::Audio => info.audio.is_some() && info.video.is_none() && info.still.is_none(),
+        }
+    }
 }
 
-/// One supplied asset, measured; `info` is absent for a URL, which only the provider reads.
+/// One supplied asset, measured; `info` is absent for a URL that was not fetched.
 #[derive(Debug, Clone)]
 pub struct Asset {
     /// What it is used as.
@@ -50,8 +66,32 @@ pub struct Asset {
     pub name: String,
     /// What it is.
     pub info: Option<MediaInfo>,
-    /// How much of it is wanted; all of it where absent. Sound only.
-    pub wanted: Option<ClockTime>,
+    /// The first moment wanted of a video or sound.
+    pub start: Option<ClockTime>,
+    /// The first moment not wanted.
+    pub end: Option<ClockTime>,
+    /// 1 matters most.
+    pub priority: u32,
+}
+
+/// What conforming will change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The rule that asks for it.
+    pub rule: &'static str,
+    /// The asset, as the list names it.
+    pub asset: String,
+    /// What is done, in words.
+    pub what: String,
+}
+
+/// A copy to make of an asset. How sounds are cut is the trim plan's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copy {
+    /// Of an image.
+    Still(StillFit),
+    /// Of a video.
+    Video(VideoFit),
 }
 
 /// What the checks of one shot found.
@@ -59,27 +99,45 @@ pub struct Asset {
 pub struct Verdict {
     /// Everything that is wrong.
     pub faults: Vec<Fault>,
-    /// What conforming will change, in words: not a fault.
-    pub conforms: Vec<String>,
+    /// What conforming will change: not a fault.
+    pub changes: Vec<Change>,
+    /// The copies of images and videos, by the index of the asset.
+    pub copies: Vec<(usize, Copy)>,
 }
 
-/// Judges a shot and its measured assets against the row of its model.
+impl Verdict {
+    /// Whether the shot may not be sent.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.faults.iter().any(|fault| fault.severity == Severity::Error)
+    }
+}
+
+/// Judges a shot and its measured assets against the row of its model, with advice on its prompt.
 #[must_use]
 pub fn judge(shot: &Shot, assets: &[Asset]) -> Verdict {
     let catalog = Catalog::built_in();
-    let mut verdict = Verdict::default();
-    check_provider(shot, &mut verdict);
-    let Some(model) = catalog.model(&shot.render) else {
-        unknown_model(shot, catalog, &mut verdict);
-        return verdict;
+    let mut verdict = match catalog.model(&shot.render) {
+        Some(model) => judge_row(shot, assets, model),
+        None => Verdict { faults: vec![unknown_model(shot, catalog)], ..Verdict::default() },
     };
-    let mut check = Check { model, shot, verdict };
-    check.settings();
-    check.counts(assets);
-    for asset in assets {
-        check.asset(asset);
+    if let Some(fault) = check_provider(shot) {
+        verdict.faults.insert(0, fault);
     }
-    check.together(assets);
+    verdict.faults.extend(advice::hints(shot));
+    verdict
+}
+
+/// Judges a shot and its measured assets against any row of the catalog.
+#[must_use]
+pub fn judge_row(shot: &Shot, assets: &[Asset], model: &Model) -> Verdict {
+    let mut check = Check { model, shot, verdict: Verdict::default() };
+    check.settings();
+    check.mode();
+    check.counts(assets);
+    check.stills(assets);
+    check.videos(assets);
+    check.sounds(assets);
     check.tags();
     check.verdict
 }
@@ -92,45 +150,27 @@ pub fn judge_list(list: &ShotList) -> Vec<Fault> {
     }
     let place = Place { path: "frame_rate".to_owned(), line: None };
     let found = format!("{} frames a second", list.frame_rate);
-    let allowed = "24: Seedance delivers 24, and nothing is relabelled";
-    vec![Fault::of_form(
-        "list.frame_rate_conform",
-        &place,
-        found,
-        allowed,
-        "cut at 24, and conform the finished reel in the editor",
-    )]
+    let fix = "cut at 24, and conform the finished reel in the editor";
+    vec![Fault::new("list.frame_rate_conform", &place, found, "24", fix)]
 }
 
-fn check_provider(shot: &Shot, verdict: &mut Verdict) {
+fn check_provider(shot: &Shot) -> Option<Fault> {
     let provider = shot.render.provider;
-    if matches!(provider, ProviderName::Ark | ProviderName::Openai) {
+    matches!(provider, ProviderName::Ark | ProviderName::Openai).then(|| {
         let place = shot.place.within("provider", None);
         let fix = "use provider = \"simulator\" or \"fal\"";
-        verdict.faults.push(Fault::of_form(
-            "render.provider",
-            &place,
-            provider.as_str(),
-            "simulator or fal in this version",
-            fix,
-        ));
-    }
+        Fault::new("render.provider", &place, provider.as_str(), "simulator or fal in this version", fix)
+    })
 }
 
-fn unknown_model(shot: &Shot, catalog: &Catalog, verdict: &mut Verdict) {
+fn unknown_model(shot: &Shot, catalog: &Catalog) -> Fault {
     let render = &shot.render;
     let found = format!("{} {} on {}", render.model, render.tier, render.provider.as_str());
     let known: Vec<String> =
         catalog.models().iter().map(|row| format!("{} {} on {}", row.model, row.tier, row.provider)).collect();
     let names: Vec<&str> = catalog.models().iter().map(|row| row.model.as_str()).collect();
     let place = shot.place.within("model", None);
-    verdict.faults.push(Fault::of_form(
-        "render.model",
-        &place,
-        found,
-        known.join(", "),
-        suggestion(&render.model, &names),
-    ));
+    Fault::new("render.model", &place, found, known.join(", "), suggestion(&render.model, &names))
 }
 
 struct Check<'a> {
@@ -148,274 +188,226 @@ impl Check<'_> {
         allowed: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        let source = self.model.cited();
-        let fault = Fault { source, ..Fault::of_form(rule, place, found, allowed, fix) };
-        self.verdict.faults.push(fault);
+        let fault = Fault::new(rule, place, found, allowed, fix);
+        let source = if fault.source == "catalog" { self.model.cited() } else { fault.source };
+        self.verdict.faults.push(Fault { source, ..fault });
     }
 
     fn settings(&mut self) {
-        let render = &self.shot.render;
-        let words = |list: &[String]| list.iter().map(|word| word.to_owned()).collect::<Vec<_>>();
+        let (model, shot) = (self.model, self.shot);
         for (rule, key, found, allowed) in [
-            ("render.resolution", "resolution", &render.resolution, words(&self.model.resolutions)),
-            ("render.aspect_ratio", "aspect_ratio", &render.aspect_ratio, words(&self.model.aspect_ratios)),
+            ("render.resolution", "resolution", &shot.render.resolution, &model.resolutions),
+            ("render.aspect_ratio", "aspect_ratio", &shot.render.aspect_ratio, &model.aspect_ratios),
         ] {
             if !allowed.contains(found) {
-                let place = self.shot.place.within(key, None);
                 let known: Vec<&str> = allowed.iter().map(String::as_str).collect();
                 let fix = suggestion(found, &known);
-                self.fault(rule, &place, found.clone(), allowed.join(", "), fix);
+                self.fault(rule, &shot.place.within(key, None), found.clone(), allowed.join(", "), fix);
             }
         }
-        let Range { min, max } = self.model.seconds;
-        if let ShotDuration::Seconds(seconds) = self.shot.duration
-            && !self.model.seconds.contains(seconds.into())
+        let Range { min, max } = model.seconds;
+        if let ShotDuration::Seconds(seconds) = shot.duration
+            && !model.seconds.contains(seconds.into())
         {
-            let place = self.shot.place.within("duration", None);
-            let nearest = seconds.clamp(min, max);
-            self.fault(
-                "shot.duration",
-                &place,
-                format!("{seconds} s"),
-                format!("{min} to {max} s, or \"auto\""),
-                format!("write `duration = {nearest}`, or split the shot"),
-            );
+            let fix = format!("write `duration = {}`, or split the shot", seconds.clamp(min, max));
+            let allowed = format!("{min} to {max} s, or \"auto\"");
+            self.fault("shot.duration", &shot.place.within("duration", None), format!("{seconds} s"), allowed, fix);
         }
-        let mode = Mode::of(self.shot);
+        if let Some(seed) = shot.seed.filter(|_| !model.seed) {
+            let fix = "remove `seed`, or use seedance-1.5-pro";
+            self.fault("shot.seed", &shot.place.within("seed", None), seed.to_string(), "no seed", fix);
+        }
+        if let Some(language) = &shot.language {
+            let primary = language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+            if !model.languages.contains(&primary) {
+                let place = shot.place.within("language", None);
+                let fix = "expect to mend lip sync by ADR, or render in a listed language";
+                self.fault("shot.language", &place, language.clone(), model.languages.join(", "), fix);
+            }
+        }
+    }
+
+    fn mode(&mut self) {
+        let (place, mode) = (self.shot.place.clone(), Mode::of(self.shot));
         if !self.model.endpoints.contains_key(mode.as_str()) {
-            let place = self.shot.place.clone();
-            self.fault(
-                "reference.mode",
-                &place,
-                "references",
-                "a first and a last frame at most",
-                "use seedance-2.0, or drop the references",
-            );
+            let fix = "use seedance-2.0, or drop the references";
+            self.fault("reference.mode", &place, "references", "a first and a last frame at most", fix);
         }
         if mode == Mode::Reference && self.shot.first_frame.is_some() {
-            let place = self.shot.place.within("first_frame", None);
-            self.fault(
-                "frame.with_references",
-                &place,
-                "first_frame beside references",
-                "either frames or references",
-                "move the picture into `images`, or drop the references",
-            );
+            let place = place.within("first_frame", None);
+            let fix = "move the picture into `images`, or drop the references";
+            let allowed = "either frames or references";
+            self.fault("frame.with_references", &place, "first_frame beside references", allowed, fix);
         }
     }
 
     fn counts(&mut self, assets: &[Asset]) {
         let place = self.shot.place.clone();
-        if Mode::of(self.shot) == Mode::Image {
+        let mode = Mode::of(self.shot);
+        if mode == Mode::Image || !self.model.endpoints.contains_key(mode.as_str()) {
             return;
         }
-        for kind in [Kind::Image, Kind::Video, Kind::Audio] {
+        for (kind, rule) in [(Kind::Image, "image.count"), (Kind::Video, "video.count"), (Kind::Audio, "audio.count")] {
             let found = assets.iter().filter(|asset| asset.kind == kind).count();
             let allowed = kind.limits(self.model).count;
             if found > allowed as usize {
-                let rule = match kind {
-                    Kind::Image => "image.count",
-                    Kind::Video => "video.count",
-                    Kind::Audio => "audio.count",
-                };
-                self.fault(
-                    rule,
-                    &place,
-                    format!("{found} {}s", kind.as_str()),
-                    format!("at most {allowed}"),
-                    format!("drop {}", found - allowed as usize),
-                );
+                let fix = format!("drop {}", found - allowed as usize);
+                self.fault(rule, &place, format!("{found} {}s", kind.as_str()), format!("at most {allowed}"), fix);
             }
         }
         let total = self.model.limits.total_files;
         if assets.len() > total as usize {
-            self.fault(
-                "reference.total",
-                &place,
-                format!("{} files", assets.len()),
-                format!("at most {total} of all kinds"),
-                format!("drop {}", assets.len() - total as usize),
-            );
+            let allowed = format!("at most {total} of all kinds");
+            let fix = format!("drop {}", assets.len() - total as usize);
+            self.fault("reference.total", &place, format!("{} files", assets.len()), allowed, fix);
         }
         let pictures = assets.iter().any(|asset| asset.kind != Kind::Audio);
         if self.model.limits.audio_needs_picture && !assets.is_empty() && !pictures {
-            self.fault(
-                "audio.needs_picture",
-                &place,
-                "sound alone",
-                "sound with at least one image or video",
-                "add an image or a video",
-            );
+            let allowed = "sound with at least one image or video";
+            self.fault("audio.needs_picture", &place, "sound alone", allowed, "add an image or a video");
         }
     }
 
-    fn asset(&mut self, asset: &Asset) {
-        let Some(info) = &asset.info else { return };
-        let limits = asset.kind.limits(self.model);
-        let known = &limits.formats;
-        if !known.contains(&info.container) && asset.kind == Kind::Audio && info.audio.is_some() && info.video.is_none()
-        {
-            self.verdict.conforms.push(format!("{}: {} becomes WAV", asset.name, info.container));
-        } else if !known.contains(&info.container) {
-            let found = format!("{} ({})", info.container, asset.name);
-            self.fault(
-                "reference.format",
-                &asset.place,
-                found,
-                known.join(", "),
-                format!("convert it to {}", known.first().map_or("an accepted format", String::as_str)),
-            );
-            return;
-        }
-        self.bytes(asset, info, limits.megabytes);
-        if let Some((width, height)) =
-            info.still.as_ref().map(StillInfo::upright).or(info.video.as_ref().map(VideoInfo::upright))
-        {
-            self.pixels(asset, width, height, limits);
-        }
-        if asset.kind == Kind::Video {
-            self.video_length(asset, info, limits);
-        }
-        if asset.kind == Kind::Audio {
-            self.audio_length(asset, info, limits);
-        }
-    }
-
-    fn bytes(&mut self, asset: &Asset, info: &MediaInfo, limit: Option<u32>) {
-        let Some(megabytes) = limit else { return };
-        // Sound is cut to length first, and a WAV of 15 s stays far below every limit.
-        let over = info.bytes > u64::from(megabytes) * 1_000_000;
-        if over && asset.kind == Kind::Audio {
-            self.verdict
-                .conforms
-                .push(format!("{}: re-written, {} bytes are over {megabytes} MB", asset.name, info.bytes));
-        } else if over {
-            self.fault(
-                "reference.bytes",
-                &asset.place,
-                format!("{} bytes", info.bytes),
-                format!("at most {megabytes} MB"),
-                "save it smaller",
-            );
-        }
-    }
-
-    fn pixels(&mut self, asset: &Asset, width: u32, height: u32, limits: &KindLimits) {
-        let found = format!("{width}×{height}");
-        if let Some(side) = limits.side.filter(|side| !side.contains(width.into()) || !side.contains(height.into())) {
-            self.fault(
-                "reference.side",
-                &asset.place,
-                found.clone(),
-                format!("each side {} to {} pixels", side.min, side.max),
-                "scale it",
-            );
-        }
-        let area = u64::from(width) * u64::from(height);
-        if let Some(range) = limits.area.filter(|range| !range.contains(area)) {
-            self.fault(
-                "reference.area",
-                &asset.place,
-                found,
-                format!("width × height from {} to {}", range.min, range.max),
-                "scale it",
-            );
-        }
-    }
-
-    fn video_length(&mut self, asset: &Asset, info: &MediaInfo, limits: &KindLimits) {
-        let Some((length, range)) = video_length(info).zip(limits.each_seconds) else { return };
-        if !within(length, range) {
-            self.fault(
-                "video.duration",
-                &asset.place,
-                format!("{length} s"),
-                format!("{} to {} s", range.min, range.max),
-                "trim it",
-            );
-        }
-    }
-
-    fn audio_length(&mut self, asset: &Asset, info: &MediaInfo, limits: &KindLimits) {
-        let length = asset.wanted.or_else(|| audio_length(info));
-        let Some(length) = length else {
-            self.fault(
-                "audio.duration_unknown",
-                &asset.place,
-                asset.name.clone(),
-                "a file whose length is known",
-                "re-save it as WAV",
-            );
-            return;
-        };
-        if length == ClockTime::default() {
-            self.fault(
-                "audio.empty",
-                &asset.place,
-                "no sound",
-                "a file with sound between `in` and `out`",
-                "correct `in` and `out`, or replace the file",
-            );
-        }
-        if let Some(range) = limits.each_seconds.filter(|range| length < ClockTime::seconds(range.min)) {
-            self.fault(
-                "audio.duration",
-                &asset.place,
-                format!("{length} s"),
-                format!("{} to {} s", range.min, range.max),
-                "use a longer take",
-            );
-        }
-    }
-
-    fn together(&mut self, assets: &[Asset]) {
-        let place = self.shot.place.clone();
-        let of = |kind: Kind| assets.iter().filter(move |asset| asset.kind == kind).collect::<Vec<_>>();
-        let (videos, audios) = (of(Kind::Video), of(Kind::Audio));
-        let limits = &self.model.limits;
-        if let Some(range) = limits.audio.combined_seconds {
-            let total: u64 = audios
-                .iter()
-                .filter_map(|a| a.wanted.or_else(|| a.info.as_ref().and_then(audio_length)))
-                .map(|t| t.0)
-                .sum();
-            if total > ClockTime::seconds(range.max).0 {
-                let total = ClockTime(total);
-                self.verdict.conforms.push(format!(
-                    "sound: {total} s together is trimmed to {}.000 s [audio.combined_duration]",
-                    range.max
-                ));
+    /// The measured assets of a kind; what is of another kind is a fault.
+    fn of<'s>(&mut self, assets: &'s [Asset], kind: Kind) -> Vec<(usize, &'s Asset, &'s MediaInfo)> {
+        let mut good = Vec::new();
+        for (index, asset) in assets.iter().enumerate().filter(|(_, asset)| asset.kind == kind) {
+            let Some(info) = &asset.info else { continue };
+            if kind.holds(info) {
+                good.push((index, asset, info));
+            } else {
+                let found = format!("{} ({})", info.container, asset.name);
+                let allowed = format!("{}: {}", kind.as_str(), kind.limits(self.model).formats.join(", "));
+                let fix = format!(
+                    "put it where it belongs, or give a file with {}",
+                    match kind {
+                        Kind::Image => "a still picture",
+                        Kind::Video => "moving pictures",
+                        Kind::Audio => "sound only",
+                    }
+                );
+                self.fault("reference.kind", &asset.place, found, allowed, fix);
             }
         }
-        let total: u64 = videos.iter().filter_map(|a| a.info.as_ref().and_then(video_length)).map(|t| t.0).sum();
-        if let Some(range) = limits
-            .video
-            .combined_seconds
-            .filter(|range| !videos.is_empty() && total > 0 && !within(ClockTime(total), *range))
-        {
-            self.fault(
-                "video.combined_duration",
-                &place,
-                format!("{} s", ClockTime(total)),
-                format!("{} to {} s together", range.min, range.max),
-                "trim the videos",
-            );
+        good
+    }
+
+    /// Takes over what was found of one asset; answers the copy to make.
+    fn take<T>(&mut self, asset: &Asset, fit: Fit<T>) -> Option<T> {
+        for refusal in fit.refusals {
+            let found = format!("{}: {}", asset.name, refusal.found);
+            self.fault(refusal.rule, &asset.place, found, refusal.allowed, refusal.fix);
         }
-        let bytes: u64 = videos.iter().filter_map(|a| a.info.as_ref()).map(|info| info.bytes).sum();
-        if let Some(megabytes) =
-            limits.video.combined_megabytes.filter(|megabytes| bytes >= u64::from(*megabytes) * 1_000_000)
-        {
-            self.fault(
-                "video.combined_bytes",
-                &place,
-                format!("{bytes} bytes"),
-                format!("less than {megabytes} MB together"),
-                "save the videos smaller",
-            );
+        let change = |(rule, what)| Change { rule, asset: asset.name.clone(), what };
+        self.verdict.changes.extend(fit.changes.into_iter().map(change));
+        fit.copy
+    }
+
+    fn stills(&mut self, assets: &[Asset]) {
+        for (index, asset, info) in self.of(assets, Kind::Image) {
+            let Some(still) = &info.still else { continue };
+            let fit = fit::still(info, still, &self.model.limits.image);
+            if let Some(copy) = self.take(asset, fit) {
+                self.verdict.copies.push((index, Copy::Still(copy)));
+            }
         }
     }
 
-    /// Each tag of the prompt needs a file.
+    fn videos(&mut self, assets: &[Asset]) {
+        let videos = self.of(assets, Kind::Video);
+        let part = |(_, asset, info): &(usize, &Asset, _)| VideoPart {
+            info: *info,
+            start: asset.start,
+            end: asset.end,
+            priority: asset.priority,
+        };
+        let parts: Vec<VideoPart<'_>> = videos.iter().map(part).collect();
+        let fits = fit::videos(&parts, &self.model.limits.video);
+        for ((index, asset, _), fit) in videos.into_iter().zip(fits) {
+            if let Some(copy) = self.take(asset, fit) {
+                self.verdict.copies.push((index, Copy::Video(copy)));
+            }
+        }
+    }
+
+    fn sounds(&mut self, assets: &[Asset]) {
+        let limits = &self.model.limits.audio;
+        let limit = fit::time_limit(limits);
+        let mut sounds = Vec::new();
+        for (_, asset, info) in self.of(assets, Kind::Audio) {
+            let Some((audio, samples)) = info.audio.as_ref().and_then(|audio| Some((audio, audio.samples?))) else {
+                let found = asset.name.clone();
+                self.fault("audio.duration_unknown", &asset.place, found, "a known length", "re-save it as WAV");
+                continue;
+            };
+            let source = trim::Source {
+                rate: audio.sample_rate,
+                samples,
+                start: asset.start,
+                end: asset.end,
+                priority: asset.priority,
+                quiet: Vec::new(),
+            };
+            sounds.push((asset, info, audio, source));
+        }
+        let before = self.verdict.faults.len();
+        for (asset, _, _, source) in &sounds {
+            self.sound_length(asset, source, limits);
+        }
+        if self.verdict.faults.len() > before {
+            return;
+        }
+        let sources: Vec<trim::Source> = sounds.iter().map(|(_, _, _, source)| source.clone()).collect();
+        match trim::plan(&sources, limit, Method::Tail) {
+            Err(error) => {
+                let place = self.shot.place.within("audios", None);
+                let allowed = format!("at most {} s together, each at least {} s", limit.combined, limit.least);
+                let fix = "drop a sound, or correct `in` and `out`";
+                self.fault("audio.combined_duration", &place, error.to_string(), allowed, fix);
+            }
+            Ok(plans) => {
+                let over = plans.iter().any(|plan| plan.end != trim::Edge::Wanted);
+                for ((asset, info, audio, source), plan) in sounds.iter().zip(&plans) {
+                    // Another method may keep more of this one: at most what is wanted of it.
+                    let most = limit.each.samples(source.rate, Rounding::Up).unwrap_or_default();
+                    let kept = if over { wanted(source).min(most) } else { plan.cut.kept.length() };
+                    let fit = fit::sound(info, audio, kept, over || plan.cut.trims(), limits);
+                    // How it is cut is settled by the trim plan.
+                    let _ = self.take(asset, fit);
+                }
+                self.trimmed(&sources, limit);
+            }
+        }
+    }
+
+    fn sound_length(&mut self, asset: &Asset, source: &trim::Source, limits: &KindLimits) {
+        let kept = wanted(source);
+        let name = &asset.name;
+        if kept.0 == 0 {
+            let fix = "correct `in` and `out`, or replace the file";
+            let allowed = "a file with sound between `in` and `out`";
+            return self.fault("audio.empty", &asset.place, format!("{name}: no sound"), allowed, fix);
+        }
+        let length = kept.clock(source.rate, Rounding::Down).unwrap_or_default();
+        if let Some(range) = limits.each_seconds.filter(|range| length < ClockTime::seconds(range.min)) {
+            let allowed = format!("{} to {} s", range.min, range.max);
+            self.fault("audio.duration", &asset.place, format!("{name}: {length} s"), allowed, "use a longer take");
+        }
+    }
+
+    /// Notes that sounds are trimmed, where they are.
+    fn trimmed(&mut self, sources: &[trim::Source], limit: trim::Limit) {
+        let length = |source: &trim::Source| wanted(source).clock(source.rate, Rounding::Up).unwrap_or_default();
+        let total = sources.iter().fold(0_u64, |sum, source| sum.saturating_add(length(source).0));
+        let longest = sources.iter().map(length).max().unwrap_or_default();
+        // Each length is rounded up by less than a microsecond.
+        if total > limit.combined.0.saturating_add(sources.len() as u64) || longest > limit.each {
+            let what = format!("{} s together are trimmed to {} s", ClockTime(total), limit.combined);
+            self.verdict.changes.push(Change { rule: "audio.combined_duration", asset: "sound".to_owned(), what });
+        }
+    }
+
+    /// Each tag of the prompt needs a file, and each file a tag.
     fn tags(&mut self) {
         let place = self.shot.place.within("prompt", None);
         let counts =
@@ -428,29 +420,22 @@ impl Check<'_> {
                 } else {
                     format!("@{word}1 to @{word}{count}")
                 };
-                self.fault(
-                    "prompt.tag",
-                    &place,
-                    format!("@{word}{number}"),
-                    allowed,
-                    "add the file, or correct the tag",
-                );
+                let fix = "add the file, or correct the tag";
+                self.fault("prompt.tag", &place, format!("@{word}{number}"), allowed, fix);
             }
             if let Some(unused) = (1..=count).find(|number| !used.iter().any(|tag| *tag as usize == *number)) {
-                let warning = Fault {
-                    severity: Severity::Warning,
-                    ..Fault::of_form(
-                        "prompt.untagged",
-                        &place,
-                        format!("no @{word}{unused}"),
-                        "a tag for each file",
-                        format!("say what @{word}{unused} is for"),
-                    )
-                };
-                self.verdict.faults.push(warning);
+                let fix = format!("say what @{word}{unused} is for");
+                self.fault("prompt.untagged", &place, format!("no @{word}{unused}"), "a tag for each file", fix);
             }
         }
     }
+}
+
+/// The samples between a sound's `in` and `out`.
+fn wanted(source: &trim::Source) -> Samples {
+    let at = |time: ClockTime| time.samples(source.rate, Rounding::Nearest).unwrap_or(Samples(u64::MAX));
+    let end = source.end.map_or(source.samples, at).min(source.samples);
+    Samples(end.0.saturating_sub(source.start.map_or(0, |start| at(start).0)))
 }
 
 /// The numbers of all tags `@Word7` or `@word_file_7` in a prompt.
@@ -473,13 +458,13 @@ pub fn audio_length(info: &MediaInfo) -> Option<ClockTime> {
     audio.samples?.clock(audio.sample_rate, Rounding::Up)
 }
 
+/// How long a file's picture is shown, to the nearest microsecond.
 fn video_length(info: &MediaInfo) -> Option<ClockTime> {
     let video = info.video.as_ref()?;
-    let rate = video.rate?;
-    let micros = u128::from(video.frames?.0) * u128::from(rate.den()) * 1_000_000;
-    Rounding::Nearest.divide(micros, u128::from(rate.num())).map(ClockTime)
-}
-
-fn within(length: ClockTime, range: Range) -> bool {
-    (ClockTime::seconds(range.min)..=ClockTime::seconds(range.max)).contains(&length)
+    let counted = || {
+        let rate = video.rate?;
+        let micros = u128::from(video.frames?.0) * u128::from(rate.den()) * 1_000_000;
+        Rounding::Nearest.divide(micros, u128::from(rate.num())).map(ClockTime)
+    };
+    counted().or(video.duration)
 }

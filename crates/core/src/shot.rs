@@ -3,14 +3,15 @@
 //! Rules that belong to a provider's model, such as its durations, are not here but in
 //! [`crate::reference`], which asks the catalog.
 
-use std::collections::BTreeSet;
+mod read;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cost::Usd;
-use crate::document::{self, Node, TableReader, Value, nearest};
+use crate::document::{self, nearest};
 use crate::fault::{Fault, Place};
 use crate::lane::{Intent, Lane};
 use crate::time::{ClockTime, FrameRate, Timecode};
@@ -121,9 +122,9 @@ pub struct Reference {
     pub place: Place,
 }
 
-/// A supplied sound and how much of it matters.
+/// A supplied video or sound and how much of it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AudioReference {
+pub struct TimedReference {
     /// Where it comes from.
     pub location: Location,
     /// Where the list names it.
@@ -132,7 +133,7 @@ pub struct AudioReference {
     pub start: Option<ClockTime>,
     /// The first moment not wanted; the end of the file where absent.
     pub end: Option<ClockTime>,
-    /// 1 matters most; sounds of one priority share alike.
+    /// 1 matters most; references of one priority share alike.
     pub priority: u32,
 }
 
@@ -236,9 +237,9 @@ pub struct Shot {
     /// Supplied images, in the order of their tags.
     pub images: Vec<Reference>,
     /// Supplied videos, in the order of their tags.
-    pub videos: Vec<Reference>,
+    pub videos: Vec<TimedReference>,
     /// Supplied sounds, in the order of their tags.
-    pub audios: Vec<AudioReference>,
+    pub audios: Vec<TimedReference>,
     /// The picture that the clip begins with.
     pub first_frame: Option<Reference>,
     /// The picture that the clip ends with.
@@ -255,6 +256,8 @@ pub struct Shot {
     pub line: Option<String>,
     /// The language spoken, as a BCP 47 tag.
     pub language: Option<String>,
+    /// What makes the model's chance repeatable, where it takes a seed.
+    pub seed: Option<u32>,
     /// How many takes to render.
     pub takes: u32,
     /// The take that goes into the cut; the last finished one where absent.
@@ -282,9 +285,8 @@ impl ShotList {
     /// # Errors
     /// All faults at once, in the order of the list.
     pub fn parse(text: &str) -> Result<ShotList, Vec<Fault>> {
-        let mut faults = Vec::new();
-        let node = document::parse(text).map_err(|fault| vec![*fault])?;
-        let list = read_list(node, &mut faults);
+        let Draft { list, faults, shot_faults } = Draft::parse(text).map_err(|fault| vec![*fault])?;
+        let faults: Vec<Fault> = faults.into_iter().chain(shot_faults.into_iter().flatten()).collect();
         if faults.is_empty() { Ok(list) } else { Err(faults) }
     }
 
@@ -295,297 +297,25 @@ impl ShotList {
     }
 }
 
-fn read_list(node: Node, faults: &mut Vec<Fault>) -> ShotList {
-    let top = Place { path: String::new(), line: None };
-    let mut table = TableReader::open(node, top.clone(), faults);
-    let title = table.text("title").map_or_else(|| "Untitled".to_owned(), |(text, _)| text);
-    let frame_rate = table
-        .parsed("frame_rate", "list.frame_rate", "23.976, 24, 25, 29.97, 30, 50, 59.94 or 60, in quotes", |text| {
-            text.parse().ok()
-        })
-        .unwrap_or(FrameRate::FPS_24);
-    let start = table.parsed("start_timecode", "list.start_timecode", "HH:MM:SS:FF at the list's frame rate", |text| {
-        Timecode::parse(text, frame_rate).ok()
-    });
-    let start = start.or_else(|| Timecode::parse("01:00:00:00", frame_rate).ok());
-    let render = read_render_table(&mut table);
-    let budget = read_budget(&mut table);
-    let shots = read_shots(&mut table, &render);
-    table.close();
-    ShotList { title, frame_rate, start: start.expect("01:00:00:00 exists at every rate"), budget, shots }
+/// A list as far as it could be read, with everything that is wrong in its form: enough to judge the
+/// rest of it, and never to be rendered.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// What could be read; what could not has its default.
+    pub list: ShotList,
+    /// What is wrong outside of shots.
+    pub faults: Vec<Fault>,
+    /// What is wrong in each shot, in the order of the list's shots.
+    pub shot_faults: Vec<Vec<Fault>>,
 }
 
-fn read_render_table(list: &mut TableReader<'_>) -> RenderSettings {
-    let Some((node, place)) = list.take("render") else { return RenderSettings::default() };
-    let mut table = TableReader::open(node, place, list.faults());
-    let settings = read_render(&mut table, &RenderSettings::default());
-    table.close();
-    settings
-}
-
-fn read_render(table: &mut TableReader<'_>, inherited: &RenderSettings) -> RenderSettings {
-    let mut word =
-        |key: &'static str, inherited: &str| table.text(key).map_or_else(|| inherited.to_owned(), |(text, _)| text);
-    let model = word("model", &inherited.model);
-    let tier = word("tier", &inherited.tier);
-    let resolution = word("resolution", &inherited.resolution);
-    let aspect_ratio = word("aspect_ratio", &inherited.aspect_ratio);
-    let provider = table.parsed("provider", "render.provider", "simulator, fal, ark or openai", ProviderName::parse);
-    RenderSettings { provider: provider.unwrap_or(inherited.provider), model, tier, resolution, aspect_ratio }
-}
-
-fn read_budget(list: &mut TableReader<'_>) -> Option<Usd> {
-    let (node, place) = list.take("budget")?;
-    let mut table = TableReader::open(node, place, list.faults());
-    let limit =
-        table.parsed("limit_usd", "budget.limit", "dollars in quotes, such as \"25.00\"", |text| text.parse().ok());
-    table.close();
-    limit
-}
-
-fn read_shots(list: &mut TableReader<'_>, render: &RenderSettings) -> Vec<Shot> {
-    let items = list.list("shot");
-    let place = list.place().within("shot", None);
-    if items.is_empty() {
-        list.fault(Fault::of_form(
-            "list.empty",
-            &place,
-            "no shot",
-            "at least one [[shot]]",
-            "add a [[shot]] with `id`, `prompt` and `duration`",
-        ));
-    }
-    if items.len() > MAX_SHOTS {
-        let found = format!("{} shots", items.len());
-        list.fault(Fault::of_form("list.size", &place, found, format!("at most {MAX_SHOTS} shots"), "split the list"));
-        return Vec::new();
-    }
-    let mut names = BTreeSet::new();
-    let mut shots = Vec::with_capacity(items.len());
-    for (index, (node, place)) in items.into_iter().enumerate() {
-        let place = Place { path: format!("shot {}", index + 1), ..place };
-        let Some(shot) = read_shot(node, place, render, list.faults()) else { continue };
-        if !names.insert(shot.id.as_str().to_ascii_lowercase()) {
-            let found = format!("{:?} a second time", shot.id.as_str());
-            list.fault(Fault::of_form(
-                "shot.id_unique",
-                &shot.place,
-                found,
-                "each id once, whatever its case",
-                "rename one; use `takes` for another attempt",
-            ));
-        }
-        shots.push(shot);
-    }
-    shots
-}
-
-fn read_shot(node: Node, place: Place, render: &RenderSettings, faults: &mut Vec<Fault>) -> Option<Shot> {
-    let mut table = TableReader::open(node, place, faults);
-    let id = read_id(&mut table);
-    let place = table.place().clone();
-    let prompt = read_prompt(&mut table);
-    let shot = Shot {
-        id: id.clone().unwrap_or_else(|| ShotId("unnamed".to_owned())),
-        prompt,
-        duration: read_duration(&mut table),
-        render: read_render(&mut table, render),
-        images: read_references(&mut table, "images"),
-        videos: read_references(&mut table, "videos"),
-        audios: read_audios(&mut table),
-        first_frame: read_reference(&mut table, "first_frame"),
-        last_frame: read_reference(&mut table, "last_frame"),
-        intent: table.parsed("intent", "shot.intent", Intent::ALLOWED, Intent::parse),
-        lane: table.parsed("lane", "shot.lane", "keep or strip", Lane::parse),
-        generate_audio: table.boolean("generate_audio"),
-        character: table.text("character").map(|(text, _)| text),
-        line: table.text("line").map(|(text, _)| text),
-        language: table.text("language").map(|(text, _)| text),
-        takes: table.integer("takes", 1..=MAX_TAKES).unwrap_or(1),
-        select: table.integer("select", 1..=MAX_TAKES),
-        place,
-    };
-    check_combination(&shot, &mut table);
-    table.close();
-    id.map(|_| shot)
-}
-
-fn read_id(table: &mut TableReader<'_>) -> Option<ShotId> {
-    let allowed = "1 to 64 letters, digits, `_`, `-` or inner `.`, beginning with a letter or digit";
-    let Some((text, place)) = table.text("id") else {
-        let place = table.place().clone();
-        table.fault(Fault::of_form("shot.id", &place, "no id", allowed, "add `id = \"SC010_SH010\"`"));
-        return None;
-    };
-    let id = text.parse().ok();
-    match &id {
-        Some(id) => table.rename(format!("shot {id}")),
-        None => table.fault(Fault::of_form(
-            "shot.id",
-            &place,
-            format!("{text:?}"),
-            allowed,
-            "choose a name that is safe as a file name",
-        )),
-    }
-    id
-}
-
-fn read_prompt(table: &mut TableReader<'_>) -> String {
-    let (text, place) = table.text("prompt").unwrap_or_else(|| (String::new(), table.place().within("prompt", None)));
-    if text.trim().is_empty() {
-        table.fault(Fault::of_form("shot.prompt", &place, "no prompt", "a text", "say what happens in the shot"));
-    }
-    text
-}
-
-fn read_duration(table: &mut TableReader<'_>) -> ShotDuration {
-    let Some((node, place)) = table.take("duration") else { return ShotDuration::Auto };
-    match node.value {
-        Value::Text(text) if text == "auto" => ShotDuration::Auto,
-        Value::Integer(seconds) if (1..=3600).contains(&seconds) => {
-            ShotDuration::Seconds(u32::try_from(seconds).unwrap_or(u32::MAX))
-        }
-        other => {
-            table.fault(Fault::of_form(
-                "shot.duration",
-                &place,
-                other.describe(),
-                "whole seconds, or \"auto\"",
-                "write `duration = 8`",
-            ));
-            ShotDuration::Auto
-        }
-    }
-}
-
-fn read_references(table: &mut TableReader<'_>, key: &'static str) -> Vec<Reference> {
-    let items = table.list(key);
-    items.into_iter().filter_map(|(node, place)| reference(node, place, table.faults())).collect()
-}
-
-fn read_reference(table: &mut TableReader<'_>, key: &'static str) -> Option<Reference> {
-    let (node, place) = table.take(key)?;
-    reference(node, place, table.faults())
-}
-
-fn reference(node: Node, place: Place, faults: &mut Vec<Fault>) -> Option<Reference> {
-    let Value::Text(text) = &node.value else {
-        faults.push(Fault::of_form(
-            "list.type",
-            &place,
-            node.value.describe(),
-            "a path or URL in quotes",
-            "write it in quotes",
-        ));
-        return None;
-    };
-    location(text, &place, faults).map(|location| Reference { location, place })
-}
-
-fn location(text: &str, place: &Place, faults: &mut Vec<Fault>) -> Option<Location> {
-    let allowed = "a path relative to the shot list, or an http(s) URL";
-    if text.trim().is_empty() || text.contains('\0') {
-        faults.push(Fault::of_form("reference.location", place, format!("{text:?}"), allowed, "name the file"));
-        return None;
-    }
-    if !text.contains("://") {
-        return Some(Location::File(text.to_owned()));
-    }
-    let address = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if address.is_none() {
-        faults.push(Fault::of_form(
-            "reference.location",
-            place,
-            format!("{text:?}"),
-            allowed,
-            "use http or https, or a local copy",
-        ));
-    }
-    address.map(|url| Location::Url(url.into()))
-}
-
-fn read_audios(table: &mut TableReader<'_>) -> Vec<AudioReference> {
-    let items = table.list("audios");
-    items.into_iter().filter_map(|(node, place)| read_audio(node, place, table.faults())).collect()
-}
-
-fn read_audio(node: Node, place: Place, faults: &mut Vec<Fault>) -> Option<AudioReference> {
-    if let Value::Text(text) = &node.value {
-        let location = location(text, &place, faults)?;
-        return Some(AudioReference { location, place, start: None, end: None, priority: 1 });
-    }
-    let mut table = TableReader::open(node, place.clone(), faults);
-    let clock = "a time such as \"00:00:01.200\"";
-    let path = table.text("path");
-    let start = table.parsed("in", "audio.in", clock, |text| text.parse().ok());
-    let end: Option<ClockTime> = table.parsed("out", "audio.out", clock, |text| text.parse().ok());
-    let priority = table.integer("priority", 1..=99).unwrap_or(1);
-    if start.zip(end).is_some_and(|(start, end)| start >= end) {
-        table.fault(Fault::of_form(
-            "audio.out",
-            &place,
-            "an `out` at or before its `in`",
-            "`in` before `out`",
-            "exchange them",
-        ));
-    }
-    if path.is_none() {
-        table.fault(Fault::of_form(
-            "reference.location",
-            &place,
-            "no path",
-            "`path = \"refs/line.wav\"`",
-            "name the file",
-        ));
-    }
-    table.close();
-    let (text, at) = path?;
-    let location = location(&text, &at, faults)?;
-    Some(AudioReference { location, place, start, end, priority })
-}
-
-/// Rules between the fields of one shot that hold for every provider.
-fn check_combination(shot: &Shot, table: &mut TableReader<'_>) {
-    if let Some(select) = shot.select.filter(|select| *select > shot.takes) {
-        let place = shot.place.within("select", None);
-        table.fault(Fault::of_form(
-            "shot.select",
-            &place,
-            select.to_string(),
-            format!("a take from 1 to {}", shot.takes),
-            "raise `takes`, or select another",
-        ));
-    }
-    if shot.lane == Some(Lane::Keep) && shot.generate_audio == Some(false) {
-        let place = shot.place.within("lane", None);
-        table.fault(Fault::of_form(
-            "lane.nothing_to_keep",
-            &place,
-            "lane \"keep\" with generate_audio = false",
-            "sound to keep, or lane \"strip\"",
-            "drop one of the two",
-        ));
-    }
-    if shot.lane == Some(Lane::Keep) && shot.intent == Some(Intent::Broadcast) {
-        let place = shot.place.within("lane", None);
-        table.fault(Fault::of_form(
-            "lane.broadcast",
-            &place,
-            "intent \"broadcast\" with lane \"keep\"",
-            "lane \"strip\": a broadcast deliverable carries no model audio",
-            "set lane = \"strip\"",
-        ));
-    }
-    if shot.last_frame.is_some() && shot.first_frame.is_none() {
-        let place = shot.place.within("last_frame", None);
-        table.fault(Fault::of_form(
-            "frame.last_alone",
-            &place,
-            "a last_frame without first_frame",
-            "both, or first_frame alone",
-            "add `first_frame`",
-        ));
+impl Draft {
+    /// Reads TOML or JSON as far as it goes.
+    ///
+    /// # Errors
+    /// The text is neither, or too long.
+    pub fn parse(text: &str) -> Result<Draft, Box<Fault>> {
+        document::parse(text).map(read::read_list)
     }
 }
 

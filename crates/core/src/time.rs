@@ -119,6 +119,13 @@ impl FrameRate {
         let den = u128::from(rate.hertz()) * u128::from(self.den());
         rounding.divide(num, den).map(Frames)
     }
+
+    /// The frames that pass in a time. `None` when the answer exceeds `u64`.
+    #[must_use]
+    pub fn frames_in(self, time: ClockTime, rounding: Rounding) -> Option<Frames> {
+        let num = u128::from(time.0).checked_mul(u128::from(self.num()))?;
+        rounding.divide(num, u128::from(self.den()) * 1_000_000).map(Frames)
+    }
 }
 
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {

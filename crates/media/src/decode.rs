@@ -16,6 +16,7 @@ use symphonia::core::meta::MetadataOptions;
 use seedpost_core::time::{SampleRate, Samples, TimeRange};
 
 use crate::mp4::{Movie, Presentation, TrackKind};
+use crate::riff;
 use crate::strip::extract;
 use crate::{MediaError, plausible_rate};
 
@@ -47,28 +48,66 @@ impl Sound {
 /// `Unsupported` when no decoder knows it, `Limit` past [`MAX_SAMPLES`], `Malformed` when the stream
 /// itself breaks off.
 pub fn decode<R: Read + Seek + Send + Sync + 'static>(
-    mut source: R,
+    source: R,
     range: Option<TimeRange<Samples>>,
 ) -> Result<Sound, MediaError> {
+    let range = range.unwrap_or(TimeRange { start: Samples(0), end: Samples(u64::MAX) });
+    let mut channels: Vec<Vec<f32>> = Vec::new();
+    let rate = each(source, range, &mut |block| {
+        channels.resize(block.len(), Vec::new());
+        channels.iter_mut().zip(block).for_each(|(channel, samples)| channel.extend_from_slice(samples));
+        let found = channels.first().map_or(0, |channel| channel.len() as u64);
+        if found > MAX_SAMPLES {
+            return Err(MediaError::Limit { what: "samples of sound", found, allowed: MAX_SAMPLES });
+        }
+        Ok(())
+    })?;
+    if channels.first().is_none_or(Vec::is_empty) {
+        return Err(MediaError::malformed("sound", 0, "no samples could be decoded"));
+    }
+    Ok(Sound { rate, channels })
+}
+
+/// What is done with a block of samples: one slice a channel, all of one length.
+pub type Sink<'a> = &'a mut dyn FnMut(&[&[f32]]) -> Result<(), MediaError>;
+
+/// Hands over the samples of `range` block by block, in order; memory does not grow with the length.
+///
+/// # Errors
+/// As [`decode`], but for the limit; also those of the sink.
+pub fn each<R: Read + Seek + Send + Sync + 'static>(
+    mut source: R,
+    range: TimeRange<Samples>,
+    sink: Sink<'_>,
+) -> Result<SampleRate, MediaError> {
+    if riff::is_wav(&mut source)? {
+        match riff::read(&mut source) {
+            Ok(wav) => return riff::samples(&mut source, &wav, range, sink).map(|()| wav.rate),
+            Err(MediaError::Unsupported(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
     match sound_track(&mut source)? {
-        Some((presentation, track)) => guard(move || take(Stream::open(Cursor::new(track))?, presentation, range)),
-        None => guard(move || take(Stream::open(source)?, EVERYTHING, range)),
+        Some((presentation, track)) => {
+            guard(move || take(Stream::open(Cursor::new(track))?, presentation, range, sink))
+        }
+        None => guard(move || take(Stream::open(source)?, EVERYTHING, range, sink)),
     }
 }
 
 fn take(
     mut stream: Stream,
     presentation: Presentation,
-    range: Option<TimeRange<Samples>>,
-) -> Result<Sound, MediaError> {
-    let wanted = range.unwrap_or(TimeRange { start: Samples(0), end: Samples(u64::MAX) });
-    let mut taker = Taker::new(stream.rate, presentation, wanted);
+    range: TimeRange<Samples>,
+    sink: Sink<'_>,
+) -> Result<SampleRate, MediaError> {
+    let mut taker = Taker::new(presentation, range);
     while let Some(planes) = stream.next()? {
-        if !taker.take(&planes)? {
+        if !taker.take(&planes, sink)? {
             break;
         }
     }
-    taker.finish()
+    Ok(stream.rate)
 }
 
 /// Counts the samples of a sound file by its packets, without decoding them.
@@ -86,7 +125,8 @@ pub fn count<R: Read + Seek + Send + Sync + 'static>(source: R) -> Result<Counte
         }
         // A header may know better how many are heard, but a cut file holds fewer than it says.
         let samples = Samples(stream.heard.map_or(samples, |heard| heard.min(samples)));
-        Ok(Counted { rate: stream.rate, channels: stream.channels, samples, priming: stream.delay })
+        let codec = stream.codec;
+        Ok(Counted { codec, rate: stream.rate, channels: stream.channels, samples, priming: stream.delay })
     })
 }
 
@@ -109,8 +149,10 @@ fn guard<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaErro
 }
 
 /// What a sound file's headers and packets tell.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Counted {
+    /// The codec as FFmpeg names it.
+    pub codec: String,
     /// Samples in a second.
     pub rate: SampleRate,
     /// The number of channels.
@@ -193,6 +235,7 @@ struct Stream {
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
+    codec: String,
     rate: SampleRate,
     channels: u32,
     delay: Option<u64>,
@@ -220,10 +263,11 @@ impl Stream {
             .make_audio_decoder(params, &AudioDecoderOptions::default())
             .map_err(translate)?;
         let rate = params.sample_rate.and_then(plausible_rate).ok_or_else(|| missing("sound without a sample rate"))?;
+        let codec = decoder.codec_info().short_name.to_owned();
         let channels = params.channels.as_ref().map_or(0, |channels| u32::try_from(channels.count()).unwrap_or(0));
         let (heard, delay) = (track.num_frames, track.delay.map(u64::from));
         let track = track.id;
-        Ok(Stream { format, decoder, track, rate, channels, delay, heard })
+        Ok(Stream { format, decoder, track, codec, rate, channels, delay, heard })
     }
 
     /// The next packet's samples, a vector for each channel.
@@ -257,10 +301,10 @@ fn translate(error: SymphoniaError) -> MediaError {
     }
 }
 
-/// Collects the wanted part of a stream.
+/// Picks the wanted part out of a stream.
 struct Taker {
-    rate: SampleRate,
-    planes: Vec<Vec<f32>>,
+    channels: Option<usize>,
+    /// Silence still to be handed over first.
     delay: u64,
     /// Decoded samples still to be dropped.
     skip: u64,
@@ -269,49 +313,37 @@ struct Taker {
 }
 
 impl Taker {
-    fn new(rate: SampleRate, presentation: Presentation, wanted: TimeRange<Samples>) -> Taker {
+    fn new(presentation: Presentation, wanted: TimeRange<Samples>) -> Taker {
         // The wanted range counts heard samples, the delay's silence first.
         let delay = presentation.delay.saturating_sub(wanted.start.0);
         let into = wanted.start.0.saturating_sub(presentation.delay);
         let heard = presentation.length.unwrap_or(u64::MAX).saturating_sub(into);
         let keep = heard.min(wanted.length().0.saturating_sub(delay));
-        Taker {
-            rate,
-            planes: Vec::new(),
-            delay: delay.min(wanted.length().0),
-            skip: presentation.skip.saturating_add(into),
-            keep,
-        }
+        let delay = delay.min(wanted.length().0);
+        Taker { channels: None, delay, skip: presentation.skip.saturating_add(into), keep }
     }
 
     /// Takes a packet; answers whether more is wanted.
-    fn take(&mut self, packet: &[Vec<f32>]) -> Result<bool, MediaError> {
-        let length = packet.first().map_or(0, |channel| channel.len() as u64);
-        if self.planes.is_empty() {
-            let silence = vec![0.0; usize::try_from(self.delay.min(MAX_SAMPLES)).unwrap_or(0)];
-            self.planes = vec![silence; packet.len()];
-        }
-        if self.planes.len() != packet.len() {
+    fn take(&mut self, packet: &[Vec<f32>], sink: Sink<'_>) -> Result<bool, MediaError> {
+        if *self.channels.get_or_insert(packet.len()) != packet.len() {
             return Err(MediaError::Unsupported("sound whose number of channels changes".to_owned()));
         }
+        let silence = [0.0; 4096];
+        while self.delay > 0 {
+            let length = self.delay.min(4096);
+            sink(&vec![&silence[..length as usize]; packet.len()])?;
+            self.delay -= length;
+        }
+        let length = packet.first().map_or(0, |channel| channel.len() as u64);
         let start = self.skip.min(length);
         let end = length.min(start.saturating_add(self.keep));
         self.skip -= start;
         self.keep -= end - start;
-        for (plane, channel) in self.planes.iter_mut().zip(packet) {
-            plane.extend(channel.iter().skip(start as usize).take((end - start) as usize));
-        }
-        let found = self.planes.first().map_or(0, |plane| plane.len() as u64);
-        if found > MAX_SAMPLES {
-            return Err(MediaError::Limit { what: "samples of sound", found, allowed: MAX_SAMPLES });
+        if end > start {
+            let part = start as usize..end as usize;
+            let block: Option<Vec<&[f32]>> = packet.iter().map(|channel| channel.get(part.clone())).collect();
+            sink(&block.ok_or_else(|| MediaError::malformed("sound", 0, "channels of different lengths"))?)?;
         }
         Ok(self.keep > 0)
-    }
-
-    fn finish(self) -> Result<Sound, MediaError> {
-        if self.planes.first().is_none_or(Vec::is_empty) {
-            return Err(MediaError::malformed("sound", 0, "no samples could be decoded"));
-        }
-        Ok(Sound { rate: self.rate, channels: self.planes })
     }
 }

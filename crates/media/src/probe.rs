@@ -35,7 +35,7 @@ pub fn probe<R: Read + Seek + Send + Sync + 'static>(mut source: R) -> Result<Me
     };
     match sniff(&head[..length])? {
         Content::Movie => read_movie(&mut source, &mut info)?,
-        Content::Wav => read_wav(&mut source, &mut info)?,
+        Content::Wav => read_wav(source, &mut info)?,
         Content::Sound(format) => read_sound(source, format, &mut info)?,
         Content::Still(format) => read_still(source, format, &mut info)?,
     }
@@ -66,7 +66,7 @@ fn sniff(head: &[u8]) -> Result<Content, MediaError> {
     Ok(match head {
         [] => return Err(MediaError::malformed("file", 0, "the file is empty")),
         _ if at(0, b"RIFF") && at(8, b"WEBP") => Content::Still("webp"),
-        _ if at(0, b"RIFF") && at(8, b"WAVE") => Content::Wav,
+        _ if [b"RIFF", b"RF64", b"BW64"].iter().any(|mark| at(0, *mark)) && at(8, b"WAVE") => Content::Wav,
         _ if at(0, b"\x89PNG\r\n\x1a\n") => Content::Still("png"),
         _ if at(0, b"\xff\xd8\xff") => Content::Still("jpeg"),
         _ if at(0, b"GIF8") => Content::Still("gif"),
@@ -117,22 +117,23 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
     Ok(())
 }
 
-fn read_wav<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<(), MediaError> {
-    let wav = riff::read(source)?;
-    let codec = match (wav.float, wav.bits) {
-        (false, 8) => "pcm_u8".to_owned(),
-        (false, bits) => format!("pcm_s{bits}le"),
-        (true, bits) => format!("pcm_f{bits}le"),
-    };
-    info.container = "wav".to_owned();
-    info.audio = Some(AudioInfo {
-        codec,
-        sample_rate: wav.rate,
-        channels: wav.channels.into(),
-        samples: Some(wav.samples),
-        priming: Some(0),
-    });
-    Ok(())
+fn read_wav<R: Read + Seek + Send + Sync + 'static>(mut source: R, info: &mut MediaInfo) -> Result<(), MediaError> {
+    match riff::read(&mut source) {
+        Ok(wav) => {
+            info.container = "wav".to_owned();
+            info.audio = Some(AudioInfo {
+                codec: wav.codec(),
+                sample_rate: wav.rate,
+                channels: wav.channels.into(),
+                samples: Some(wav.samples),
+                priming: Some(0),
+            });
+            Ok(())
+        }
+        // Plain samples are not the only thing that a WAV holds.
+        Err(MediaError::Unsupported(_)) => read_sound(source, "wav", info),
+        Err(error) => Err(error),
+    }
 }
 
 fn read_sound<R: Read + Seek + Send + Sync + 'static>(
@@ -143,7 +144,7 @@ fn read_sound<R: Read + Seek + Send + Sync + 'static>(
     let counted = decode::count(source)?;
     info.container = format.to_owned();
     info.audio = Some(AudioInfo {
-        codec: if format == "ogg" { "vorbis" } else { format }.to_owned(),
+        codec: counted.codec,
         sample_rate: counted.rate,
         channels: counted.channels,
         samples: Some(counted.samples),
