@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::{Client, redirect, retry};
+use reqwest::{Client, ClientBuilder, redirect, retry};
 
 /// How long one call may take in all; downloads have no such limit, but may not stand still.
 pub(crate) const CALL: Duration = Duration::from_secs(300);
@@ -38,6 +38,11 @@ impl fmt::Debug for Secret {
 /// Connections are not kept: a request on a kept one may fail because the other side has just closed
 /// it, and then nobody could say whether it arrived.
 pub(crate) fn client() -> Result<Client, reqwest::Error> {
+    builder().build()
+}
+
+/// What every client here has in common; it follows no redirect.
+pub(crate) fn builder() -> ClientBuilder {
     static CRYPTO: OnceLock<()> = OnceLock::new();
     CRYPTO.get_or_init(|| {
         // An error means that somebody has installed one already, which serves as well.
@@ -50,7 +55,6 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .pool_max_idle_per_host(0)
-        .build()
 }
 
 /// An answer, read whole.

@@ -4,6 +4,8 @@
 
 mod http;
 
+pub mod fetch;
+
 pub mod provider;
 
 pub mod ledger;

@@ -13,6 +13,8 @@ pub(crate) enum Reply {
     Bytes(Vec<u8>),
     /// Reads the request and hangs up without a word.
     Drop,
+    /// Says on the connection whatever it wants, then hangs up.
+    Talk(Box<dyn FnOnce(&mut TcpStream) + Send>),
 }
 
 /// A request as it came.
@@ -58,6 +60,7 @@ fn serve(mut stream: TcpStream, url: &str, log: &Mutex<Vec<Request>>, answer: &d
     log.lock().unwrap().push(request.clone());
     let (status, kind, body) = match answer(url, &request) {
         Reply::Drop => return,
+        Reply::Talk(talk) => return talk(&mut stream),
         Reply::Bytes(bytes) => (200, "video/mp4", bytes),
         Reply::Text(status, text) if text.starts_with(['{', '[']) => (status, "application/json", text.into_bytes()),
         Reply::Text(status, text) => (status, "text/html", text.into_bytes()),
