@@ -55,12 +55,16 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a shot list and its assets against the provider's rules; nothing is sent.
-    #[command(after_help = "Example:\n  seedpost check shots.toml --json")]
-    Check(List),
-    /// Make upload copies of supplied sound that fit the combined limit; the sources are not touched.
-    #[command(after_help = "Example:\n  seedpost conform shots.toml")]
-    Conform(List),
+    /// Check a shot list and its assets against the rules of every model; nothing is sent.
+    #[command(
+        after_help = "Example:\n  seedpost check shots.toml --json\n  seedpost check shots.toml --fetch --format junit > check.xml\n  seedpost check --explain audio.combined_duration"
+    )]
+    Check(check::Arguments),
+    /// Make upload copies of supplied assets that the model takes; the sources are not touched.
+    #[command(
+        after_help = "Example:\n  seedpost conform shots.toml --plot cuts.svg\n  seedpost conform shots.toml --write-plan plan.json && seedpost conform shots.toml --plan plan.json\n  seedpost conform --sound reel.wav --from 00:10:00 --until 00:10:15 --to line.wav"
+    )]
+    Conform(conform::Arguments),
     /// Show what would be sent and what it would cost; nothing is sent.
     #[command(after_help = "Example:\n  seedpost plan shots.toml --provider fal")]
     Plan(List),
@@ -130,8 +134,8 @@ fn provider(text: &str) -> Result<ProviderName, String> {
 pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
     let json = cli.json;
     match cli.command {
-        Command::Check(list) => check::run(&list, json),
-        Command::Conform(list) => conform::run(&list, json),
+        Command::Check(arguments) => check::run(&arguments, json, cli.progress),
+        Command::Conform(arguments) => conform::run(&arguments, json, cli.progress),
         Command::Plan(list) => plan::run(&list, json),
         Command::Run(arguments) => run::run(&arguments, json, cli.progress),
         Command::Status(list) => status::run(&list, json),

@@ -17,10 +17,11 @@ use seedpost_media::wav::{self, Label};
 use seedpost_media::{MediaError, stems, strip};
 use serde::{Deserialize, Serialize};
 
-use crate::assets::{Conformed, measure_file};
+use crate::assets::measure_file;
 use crate::output::{Exit, Failure};
 use crate::prepare::Prepared;
 use crate::project::{Project, digest, digest_text, open_plain, write_whole};
+use crate::uploads::Conformed;
 
 /// The form of `facts.json`.
 const SCHEMA: &str = "seedpost.facts/1";

@@ -10,11 +10,17 @@ mod keys;
 
 mod output;
 
+mod plot;
+
 mod prepare;
 
 mod progress;
 
 mod project;
+
+mod trim_plan;
+
+mod uploads;
 
 use std::process::ExitCode;
 

@@ -6,16 +6,19 @@ use seedpost_core::cost::Usd;
 use seedpost_core::fault::Severity;
 use seedpost_core::job::Plan;
 use seedpost_core::lane::{self, LaneDecision};
-use seedpost_core::reference;
-use seedpost_core::shot::{Location, Reference, Shot, ShotDuration, TakeId};
+use seedpost_core::reference::{self, Kind, Verdict};
+use seedpost_core::shot::{Location, Shot, ShotDuration, TakeId};
 use seedpost_core::spec::Promise;
 use seedpost_render::provider::{Order, Upload};
 use seedpost_render::runner::{Input, Work};
 use serde_json::json;
 
-use crate::assets::{self, Conformed, Measured, content_type};
+use crate::assets::{self, Measured, content_type, references};
 use crate::output::{Failure, note};
+use crate::progress::Bar;
 use crate::project::{Project, digest, digest_text};
+use crate::trim_plan::TrimPlan;
+use crate::uploads::{self, Conformed, Picture, Uploads, sound_type};
 
 /// A shot, ready to be sent as often as it has takes.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub(crate) struct Prepared<'p> {
     pub(crate) decision: LaneDecision,
     pub(crate) plan: Plan,
     pub(crate) conformed: Vec<Conformed>,
+    pub(crate) pictures: Vec<Picture>,
     order: Order,
     images: Vec<Input>,
     videos: Vec<Input>,
@@ -37,39 +41,87 @@ pub(crate) struct Prepared<'p> {
 /// # Errors
 /// All faults of all shots, or the first file that could not be conformed.
 pub(crate) fn prepare(project: &Project) -> Result<Vec<Prepared<'_>>, Failure> {
-    let measured = assets::measure(project);
+    let (measured, verdicts) = judged(project, &Bar::hidden())?;
+    let plan = TrimPlan::of(project, &measured, None)?;
+    prepare_with(project, &measured, &verdicts, &plan, &Bar::hidden())
+}
+
+/// Measures and judges the whole list; warnings are told, advice is `check`'s.
+///
+/// # Errors
+/// All faults of all shots.
+pub(crate) fn judged(project: &Project, bar: &Bar) -> Result<(Measured, Vec<Verdict>), Failure> {
+    let measured = assets::measure(project, bar);
     let verdicts = assets::judge(project, &measured);
     let mut faults = reference::judge_list(&project.list);
-    faults.extend(verdicts.into_iter().flat_map(|verdict| verdict.faults));
+    faults.extend(verdicts.iter().flat_map(|verdict| verdict.faults.iter().cloned()));
+    faults.retain(|fault| fault.severity > Severity::Hint);
     if faults.iter().any(|fault| fault.severity == Severity::Error) {
         return Err(Failure::of_faults(project.path.display(), faults));
     }
     faults.iter().for_each(|warning| note(format_args!("{warning}")));
-    project.list.shots.par_iter().map(|shot| prepare_shot(project, shot, &measured)).collect()
+    Ok((measured, verdicts))
 }
 
-fn prepare_shot<'p>(project: &Project, shot: &'p Shot, measured: &Measured) -> Result<Prepared<'p>, Failure> {
-    let decision = lane::decide(shot);
-    let conformed = assets::conform_shot(project, shot, measured)?;
-    let mut seen = Vec::new();
-    let mut inputs = |references: &[Reference]| {
-        references.iter().map(|reference| input(project, reference, measured, &mut seen)).collect::<Result<Vec<_>, _>>()
+/// Adopts a trim plan and prepares every shot by it, on all cores.
+///
+/// # Errors
+/// The first file that could not be conformed.
+pub(crate) fn prepare_with<'p>(
+    project: &'p Project,
+    measured: &Measured,
+    verdicts: &[Verdict],
+    plan: &TrimPlan,
+    bar: &Bar,
+) -> Result<Vec<Prepared<'p>>, Failure> {
+    plan.adopt(project)?;
+    bar.begin("conforming", verdicts.len());
+    let one = |(shot, verdict): (&'p Shot, &Verdict)| {
+        let uploads = uploads::make(project, shot, measured, verdict, plan.shot(shot.id.as_str()))?;
+        bar.step();
+        prepare_shot(project, shot, measured, uploads)
     };
-    let (images, videos) = (inputs(&shot.images)?, inputs(&shot.videos)?);
-    let first_frame = inputs(shot.first_frame.as_slice())?.pop();
-    let last_frame = inputs(shot.last_frame.as_slice())?.pop();
+    let prepared = project.list.shots.par_iter().zip(verdicts).map(one).collect();
+    bar.end();
+    prepared
+}
+
+fn prepare_shot<'p>(
+    project: &Project,
+    shot: &'p Shot,
+    measured: &Measured,
+    uploads: Uploads,
+) -> Result<Prepared<'p>, Failure> {
+    let decision = lane::decide(shot);
+    let Uploads { sounds, pictures } = uploads;
+    let mut seen = Vec::new();
+    let mut inputs = Vec::new();
+    for (index, item) in references(shot).into_iter().enumerate().filter(|(_, item)| item.kind != Kind::Audio) {
+        let input = match (item.location, pictures.get(&index)) {
+            (Location::Url(url), _) => Input::Url(url.clone()),
+            (Location::File(_), Some(copy)) => copied(copy, &mut seen),
+            (Location::File(name), None) => as_it_is(project, name, measured, &mut seen)?,
+        };
+        inputs.push(input);
+    }
+    // They stand in the order of the references.
+    let mut inputs = inputs.into_iter();
+    let images: Vec<Input> = inputs.by_ref().take(shot.images.len()).collect();
+    let first_frame = shot.first_frame.as_ref().and_then(|_| inputs.next());
+    let last_frame = shot.last_frame.as_ref().and_then(|_| inputs.next());
+    let videos: Vec<Input> = inputs.collect();
     let audios: Vec<Input> = shot
         .audios
         .iter()
-        .zip(&conformed)
-        .map(|(audio, conformed)| audio_input(&audio.location, conformed.as_ref(), measured))
+        .zip(&sounds)
+        .map(|(audio, sound)| audio_input(&audio.location, sound.as_ref(), measured))
         .collect();
-    let sounds = conformed.iter().flatten().map(|sound| sound.upload_sha256.clone());
-    seen.extend(sounds);
+    seen.extend(sounds.iter().flatten().map(|sound| sound.upload_sha256.clone()));
     let order = order(shot, &decision);
     let plan = plan(shot, &decision, &seen);
-    let conformed = conformed.into_iter().flatten().collect();
-    Ok(Prepared { shot, decision, plan, conformed, order, images, videos, audios, first_frame, last_frame })
+    let conformed = sounds.into_iter().flatten().collect();
+    let pictures = pictures.into_values().collect();
+    Ok(Prepared { shot, decision, plan, conformed, pictures, order, images, videos, audios, first_frame, last_frame })
 }
 
 fn order(shot: &Shot, decision: &LaneDecision) -> Order {
@@ -80,6 +132,7 @@ fn order(shot: &Shot, decision: &LaneDecision) -> Order {
         resolution: shot.render.resolution.clone(),
         aspect_ratio: shot.render.aspect_ratio.clone(),
         generate_audio: decision.generate_audio,
+        seed: shot.seed,
         images: Vec::new(),
         videos: Vec::new(),
         audios: Vec::new(),
@@ -101,17 +154,11 @@ fn plan(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Plan {
         ShotDuration::Seconds(seconds) => Some(seconds),
         ShotDuration::Auto => None,
     };
-    let urls: Vec<String> = shot
-        .images
-        .iter()
-        .chain(&shot.videos)
-        .chain(&shot.first_frame)
-        .chain(&shot.last_frame)
-        .map(|r| r.location.to_string())
-        .collect();
+    let urls: Vec<String> =
+        references(shot).iter().map(|item| format!("{} {}", item.kind.as_str(), item.location)).collect();
     let shape = json!({
         "provider": render.provider, "endpoint": endpoint, "prompt": shot.prompt, "duration": shot.duration.to_string(), "resolution": render.resolution,
-        "aspect_ratio": render.aspect_ratio, "generate_audio": decision.generate_audio, "locations": urls, "digests": digests,
+        "aspect_ratio": render.aspect_ratio, "generate_audio": decision.generate_audio, "seed": shot.seed, "locations": urls, "digests": digests,
     });
     Plan {
         provider: render.provider,
@@ -126,41 +173,37 @@ fn plan(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Plan {
     }
 }
 
-fn input(
-    project: &Project,
-    reference: &Reference,
-    measured: &Measured,
-    seen: &mut Vec<String>,
-) -> Result<Input, Failure> {
-    let name = match &reference.location {
-        Location::Url(url) => return Ok(Input::Url(url.clone())),
-        Location::File(name) => name,
-    };
+fn as_it_is(project: &Project, name: &str, measured: &Measured, seen: &mut Vec<String>) -> Result<Input, Failure> {
     let path = project.root.join(name);
     let (sha256, _) = digest(&path).map_err(|error| Failure::disk("read", &path, &error))?;
     seen.push(sha256);
-    let content_type = measured.info(name).map_or_else(|| "application/octet-stream".to_owned(), content_type);
-    Ok(Input::File(Upload { file_name: file_name(name), path, content_type }))
+    let content_type = measured.info(name).map_or("application/octet-stream", content_type).to_owned();
+    Ok(Input::File(Upload { file_name: file_name(name).to_owned(), path, content_type }))
+}
+
+fn copied(copy: &Picture, seen: &mut Vec<String>) -> Input {
+    seen.push(copy.upload_sha256.clone());
+    let ending = copy.content_type.rsplit('/').next().unwrap_or_default();
+    let file_name = format!("{}.{ending}", file_name(&copy.source));
+    Input::File(Upload { path: copy.upload.clone(), file_name, content_type: copy.content_type.to_owned() })
 }
 
 fn audio_input(location: &Location, conformed: Option<&Conformed>, measured: &Measured) -> Input {
     match (location, conformed) {
         (Location::File(name), Some(sound)) => {
-            let as_it_is = measured.info(name).filter(|_| !sound.is_copy()).map(content_type);
-            let content_type = as_it_is.unwrap_or_else(|| "audio/wav".to_owned());
             let ending = if sound.is_copy() { ".wav" } else { "" };
             Input::File(Upload {
                 path: sound.upload.clone(),
                 file_name: format!("{}{ending}", file_name(name)),
-                content_type,
+                content_type: sound_type(sound, measured).to_owned(),
             })
         }
         (Location::File(name) | Location::Url(name), _) => Input::Url(name.clone()),
     }
 }
 
-fn file_name(name: &str) -> String {
-    name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned()
+fn file_name(name: &str) -> &str {
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
 }
 
 impl Prepared<'_> {

@@ -72,3 +72,46 @@ impl Progress {
         }
     }
 }
+
+/// A bar for long work on this machine: on a terminal only, and only where there is much to do.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    shown: bool,
+    bar: ProgressBar,
+}
+
+impl Bar {
+    /// A bar that is shown as `style` says.
+    pub(crate) fn new(style: Style) -> Bar {
+        let shown = style == Style::Auto && std::io::stderr().is_terminal();
+        Bar { shown, bar: ProgressBar::hidden() }
+    }
+
+    /// A bar that is never shown.
+    pub(crate) fn hidden() -> Bar {
+        Bar { shown: false, bar: ProgressBar::hidden() }
+    }
+
+    /// Begins a piece of work of so many steps.
+    pub(crate) fn begin(&self, what: &'static str, steps: usize) {
+        self.bar.reset();
+        self.bar.set_length(steps as u64);
+        self.bar.set_message(what);
+        if self.shown && steps > 20 {
+            let style =
+                ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").expect("the template is a constant");
+            self.bar.set_style(style);
+            self.bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+        }
+    }
+
+    /// One step is done.
+    pub(crate) fn step(&self) {
+        self.bar.inc(1);
+    }
+
+    /// The work is done; the bar goes.
+    pub(crate) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use seedpost_core::shot::{ProviderName, ShotList, TakeId};
+use seedpost_core::fault::Fault;
+use seedpost_core::shot::{Draft, ProviderName, ShotList, TakeId};
 use seedpost_media::worker::Worker;
 use seedpost_render::ledger::Ledger;
 use seedpost_render::runner::TEMPORARY;
@@ -29,17 +30,35 @@ pub(crate) struct Project {
     pub(crate) list: ShotList,
 }
 
+/// What is wrong in the form of a list.
+#[derive(Debug)]
+pub(crate) struct FormFaults {
+    /// Outside of shots.
+    pub(crate) list: Vec<Fault>,
+    /// In each shot.
+    pub(crate) shots: Vec<Vec<Fault>>,
+}
+
 impl Project {
     /// Reads a shot list; `provider` replaces the one that it names.
     pub(crate) fn open(path: &Path, provider: Option<ProviderName>) -> Result<Project, Failure> {
+        let (project, faults) = Project::draft(path, provider)?;
+        let faults: Vec<Fault> = faults.list.into_iter().chain(faults.shots.into_iter().flatten()).collect();
+        if faults.is_empty() { Ok(project) } else { Err(Failure::of_faults(path.display(), faults)) }
+    }
+
+    /// Reads a shot list as far as it goes, with what is wrong in its form: to be checked, never rendered.
+    pub(crate) fn draft(path: &Path, provider: Option<ProviderName>) -> Result<(Project, FormFaults), Failure> {
         let text = read_list(path)?;
-        let mut list = ShotList::parse(&text).map_err(|faults| Failure::of_faults(path.display(), faults))?;
+        let draft = Draft::parse(&text).map_err(|fault| Failure::of_faults(path.display(), vec![*fault]))?;
+        let Draft { mut list, faults, shot_faults } = draft;
         if let Some(provider) = provider {
             list.shots.iter_mut().for_each(|shot| shot.render.provider = provider);
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let root = folder.canonicalize().map_err(|error| Failure::disk("open", folder, &error))?;
-        Ok(Project { path: path.to_owned(), root, list })
+        let faults = FormFaults { list: faults, shots: shot_faults };
+        Ok((Project { path: path.to_owned(), root, list }, faults))
     }
 
     /// seedpost's own folder.
@@ -161,6 +180,19 @@ pub(crate) fn write_whole<E: From<io::Error>>(
     file.as_file().sync_all()?;
     fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// As [`write_whole`], for a program that is told a name.
+pub(crate) fn write_by_name(path: &Path, fill: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_folder(folder)?;
+    let disk = |error: io::Error| Failure::disk("write", path, &error);
+    let file = tempfile::Builder::new().prefix(TEMPORARY).suffix(".mp4").tempfile_in(folder).map_err(disk)?;
+    fill(file.path())?;
+    file.as_file().sync_all().map_err(disk)?;
+    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(disk)?;
+    file.persist(path).map_err(|error| disk(error.error))?;
     Ok(())
 }
 

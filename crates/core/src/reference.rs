@@ -72,6 +72,8 @@ pub struct Asset {
     pub end: Option<ClockTime>,
     /// 1 matters most.
     pub priority: u32,
+    /// Whether it is a URL, which the provider is given as it stands.
+    pub remote: bool,
 }
 
 /// What conforming will change.
@@ -171,6 +173,55 @@ fn unknown_model(shot: &Shot, catalog: &Catalog) -> Fault {
     let names: Vec<&str> = catalog.models().iter().map(|row| row.model.as_str()).collect();
     let place = shot.place.within("model", None);
     Fault::new("render.model", &place, found, known.join(", "), suggestion(&render.model, &names))
+}
+
+/// What a model's row demands by a rule of the catalog, in words; `None` where it sets no limit.
+#[must_use]
+pub fn demand(rule: &str, model: &Model) -> Option<String> {
+    let limits = &model.limits;
+    let (kind, what) = rule.split_once('.')?;
+    let kind = match kind {
+        "image" => &limits.image,
+        "video" => &limits.video,
+        "audio" => &limits.audio,
+        _ => return demand_of_shot(rule, model),
+    };
+    let most = |bytes: u64| format!("at most {bytes} bytes");
+    let span = |range: Range, unit: &str| format!("{} to {}{unit}", range.min, range.max);
+    match what {
+        "count" => Some(format!("at most {}", kind.count)),
+        "format" if kind.codecs.is_empty() => Some(kind.formats.join(", ")),
+        "format" => Some(format!("{} in {}", kind.codecs.join(" or "), kind.formats.join(", "))),
+        "bytes" => kind.bytes.map(most),
+        "combined_bytes" => kind.combined_bytes.map(most),
+        "side" => kind.side.map(|range| span(range, " pixels")),
+        "area" => kind.area.map(|range| span(range, " pixels, width × height")),
+        "aspect" => {
+            kind.aspect.map(|range| format!("{} to {}", fit::thousandths(range.min), fit::thousandths(range.max)))
+        }
+        "rate" => kind.rate.map(|range| span(range, " frames a second")),
+        "duration" => kind.each_seconds.map(|range| span(range, " s each")),
+        "combined_duration" => kind.combined_seconds.map(|range| span(range, " s together")),
+        "needs_picture" => limits.audio_needs_picture.then(|| "an image or video beside the sound".to_owned()),
+        _ => None,
+    }
+}
+
+fn demand_of_shot(rule: &str, model: &Model) -> Option<String> {
+    match rule {
+        "render.resolution" => Some(model.resolutions.join(", ")),
+        "render.aspect_ratio" => Some(model.aspect_ratios.join(", ")),
+        "shot.duration" => Some(format!("{} to {} s, or auto", model.seconds.min, model.seconds.max)),
+        "shot.seed" => Some(if model.seed { "a seed may be given" } else { "no seed" }.to_owned()),
+        "shot.language" => Some(model.languages.join(", ")),
+        "reference.total" => Some(format!("at most {} files", model.limits.total_files)),
+        "reference.mode" | "frame.with_references" => {
+            let modes: Vec<&str> = model.endpoints.keys().map(String::as_str).collect();
+            Some(format!("one of: {}", modes.join(", ")))
+        }
+        "reference.kind" => Some("each file in its own list".to_owned()),
+        _ => None,
+    }
 }
 
 struct Check<'a> {
@@ -298,9 +349,20 @@ impl Check<'_> {
             let found = format!("{}: {}", asset.name, refusal.found);
             self.fault(refusal.rule, &asset.place, found, refusal.allowed, refusal.fix);
         }
-        let change = |(rule, what)| Change { rule, asset: asset.name.clone(), what };
-        self.verdict.changes.extend(fit.changes.into_iter().map(change));
-        fit.copy
+        for (rule, what) in fit.changes {
+            if asset.remote {
+                self.remote(rule, &asset.place, format!("{}: {what}", asset.name));
+            } else {
+                self.verdict.changes.push(Change { rule, asset: asset.name.clone(), what });
+            }
+        }
+        fit.copy.filter(|_| !asset.remote)
+    }
+
+    /// A URL is handed to the provider as it stands: what would have to change is a fault.
+    fn remote(&mut self, rule: &'static str, place: &Place, found: String) {
+        let allowed = "a file that fits as it is: the provider is given a URL unchanged";
+        self.fault(rule, place, found, allowed, "download it, and name the local copy");
     }
 
     fn stills(&mut self, assets: &[Asset]) {
@@ -375,7 +437,7 @@ impl Check<'_> {
                     // How it is cut is settled by the trim plan.
                     let _ = self.take(asset, fit);
                 }
-                self.trimmed(&sources, limit);
+                self.trimmed(assets, &sources, limit);
             }
         }
     }
@@ -396,13 +458,16 @@ impl Check<'_> {
     }
 
     /// Notes that sounds are trimmed, where they are.
-    fn trimmed(&mut self, sources: &[trim::Source], limit: trim::Limit) {
+    fn trimmed(&mut self, assets: &[Asset], sources: &[trim::Source], limit: trim::Limit) {
         let length = |source: &trim::Source| wanted(source).clock(source.rate, Rounding::Up).unwrap_or_default();
         let total = sources.iter().fold(0_u64, |sum, source| sum.saturating_add(length(source).0));
         let longest = sources.iter().map(length).max().unwrap_or_default();
         // Each length is rounded up by less than a microsecond.
         if total > limit.combined.0.saturating_add(sources.len() as u64) || longest > limit.each {
             let what = format!("{} s together are trimmed to {} s", ClockTime(total), limit.combined);
+            if let Some(remote) = assets.iter().find(|asset| asset.kind == Kind::Audio && asset.remote) {
+                return self.remote("audio.combined_duration", &remote.place, what);
+            }
             self.verdict.changes.push(Change { rule: "audio.combined_duration", asset: "sound".to_owned(), what });
         }
     }
@@ -431,11 +496,8 @@ impl Check<'_> {
     }
 }
 
-/// The samples between a sound's `in` and `out`.
 fn wanted(source: &trim::Source) -> Samples {
-    let at = |time: ClockTime| time.samples(source.rate, Rounding::Nearest).unwrap_or(Samples(u64::MAX));
-    let end = source.end.map_or(source.samples, at).min(source.samples);
-    Samples(end.0.saturating_sub(source.start.map_or(0, |start| at(start).0)))
+    trim::wanted(source).map_or(Samples(0), |range| range.length())
 }
 
 /// The numbers of all tags `@Word7` or `@word_file_7` in a prompt.

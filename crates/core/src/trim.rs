@@ -155,7 +155,9 @@ pub enum TrimError {
 pub fn plan(sources: &[Source], limit: Limit, method: Method) -> Result<Vec<Planned>, TrimError> {
     let mut plans = Vec::with_capacity(sources.len());
     for (index, source) in sources.iter().enumerate() {
-        plans.push(wanted(source).ok_or(TrimError::Empty { number: index + 1 })?);
+        let kept = wanted(source).ok_or(TrimError::Empty { number: index + 1 })?;
+        let cut = Cut { rate: source.rate, source: source.samples, kept };
+        plans.push(Planned { cut, begin: Edge::Wanted, end: Edge::Wanted });
     }
     if fits(&plans, limit) {
         return Ok(plans);
@@ -209,12 +211,13 @@ fn one_by_one(sources: &[Source]) -> Vec<u32> {
     (0..sources.len()).map(|index| u32::try_from(rank(index)).unwrap_or(u32::MAX)).collect()
 }
 
-fn wanted(source: &Source) -> Option<Planned> {
+/// The samples between a sound's `in` and `out`; `None` where that is nothing.
+#[must_use]
+pub fn wanted(source: &Source) -> Option<TimeRange<Samples>> {
     let at = |time: ClockTime| time.samples(source.rate, Rounding::Nearest);
     let start = source.start.map_or(Some(Samples(0)), at)?;
     let end = source.end.map_or(Some(source.samples), at)?.min(source.samples);
-    let cut = Cut { rate: source.rate, source: source.samples, kept: TimeRange { start, end } };
-    (start < end).then_some(Planned { cut, begin: Edge::Wanted, end: Edge::Wanted })
+    (start < end).then_some(TimeRange { start, end })
 }
 
 /// Takes silence off both ends, but for a breath, as long as the least is left.

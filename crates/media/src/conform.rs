@@ -1,118 +1,186 @@
 //! Carries out a trim plan: a WAV upload copy of exactly the kept samples, with 5 ms fades at cuts.
 //!
-//! Upload sample `n` is source sample `kept.start + n` at the source's own rate; integer WAV keeps its
-//! bits outside the fades. Deliberately absent: resampling, and any change to the source.
+//! Upload sample `n` is source sample `kept.start + n` at the source's own rate; a WAV keeps its bits
+//! outside the fades, unless it goes to 16 bits to fit a limit. Deliberately absent: resampling, and
+//! any change to the source.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use hound::{SampleFormat, WavSpec, WavWriter};
-use seedpost_core::time::{Samples, TimeRange};
 use seedpost_core::trim::Cut;
 
 use crate::MediaError;
-use crate::decode::{MAX_SAMPLES, decode};
-use crate::riff;
-use crate::wav::quantise;
+use crate::decode::each;
+use crate::riff::{self, Wav};
 
 /// Fades last a two-hundredth of a second.
 const FADES_A_SECOND: u32 = 200;
+/// The bytes that are copied at a time.
+const BLOCK: u64 = 1 << 18;
 
-/// Writes the kept part of `source` to `out`.
+/// Writes the kept part of `source` to `out`, with so many bits a sample (8, 16, 24, 32 or 64).
 ///
-/// Integer WAV of 16 or 24 bits keeps its depth; everything else becomes 24 bits.
+/// A WAV of that width is copied as it is, float or integer; everything else becomes integers of 16 or
+/// 24 bits, rounded to the nearest.
 ///
 /// # Errors
-/// As [`decode`]; also `Limit` when more than ten minutes are kept.
-pub fn conform<R, W>(mut source: R, cut: &Cut, out: W) -> Result<(), MediaError>
+/// As [`each`]; also `Unsupported` for widths that cannot be written, `Limit` past 4 GiB.
+pub fn conform<R, W>(mut source: R, cut: &Cut, bits: u16, out: &mut W) -> Result<(), MediaError>
 where
     R: Read + Seek + Send + Sync + 'static,
     W: Write + Seek,
 {
-    let length = cut.kept.length().0;
-    if length > MAX_SAMPLES {
-        return Err(MediaError::Limit { what: "samples kept of one sound", found: length, allowed: MAX_SAMPLES });
+    match plain(&mut source)? {
+        Some(wav) if wav.bits.div_ceil(8) * 8 == bits => copy(&mut source, &wav, cut, out),
+        _ => convert(source, cut, bits, out),
     }
-    let (spec, mut samples) = match plain(&mut source, cut)? {
-        Some(read) => read,
-        None => decoded(source, cut.kept)?,
-    };
-    fade(&mut samples, spec, cut);
-    let mut writer = WavWriter::new(out, spec).map_err(translate)?;
-    for sample in samples {
-        writer.write_sample(sample).map_err(translate)?;
-    }
-    writer.finalize().map_err(translate)
 }
 
-/// Reads interleaved samples of an integer WAV as they stand; `None` for any other file.
-fn plain<R: Read + Seek>(source: &mut R, cut: &Cut) -> Result<Option<(WavSpec, Vec<i32>)>, MediaError> {
-    let mut mark = [0; 4];
-    source.seek(SeekFrom::Start(0))?;
-    if source.read_exact(&mut mark).is_err() || mark != *b"RIFF" {
+/// The header of a WAV of plain samples; `None` for any other file.
+fn plain<R: Read + Seek>(source: &mut R) -> Result<Option<Wav>, MediaError> {
+    if !riff::is_wav(source)? {
         return Ok(None);
     }
-    let wav = match riff::read(source) {
-        Ok(wav) if !wav.float && matches!(wav.bits, 16 | 24) => wav,
-        Ok(_) | Err(MediaError::Unsupported(_)) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let width = usize::from(wav.bits / 8);
-    let frame = width as u64 * u64::from(wav.channels);
+    match riff::read(source) {
+        Ok(wav) => Ok(Some(wav)),
+        Err(MediaError::Unsupported(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Copies bytes, block by block; only the fades are computed.
+fn copy<R: Read + Seek, W: Write>(source: &mut R, wav: &Wav, cut: &Cut, out: &mut W) -> Result<(), MediaError> {
+    let frame = wav.frame() as u64;
+    let length = cut.kept.length().0;
+    if cut.kept.end > wav.samples || cut.rate != wav.rate {
+        return Err(MediaError::malformed("wav", wav.start, "the file is not the one that was planned"));
+    }
+    riff::write_header(wav, length, out)?;
+    source.seek(SeekFrom::Start(wav.start.saturating_add(cut.kept.start.0.saturating_mul(frame))))?;
+    let fade = Fade::new(cut);
+    let block = (BLOCK / frame).max(1);
     let mut bytes = Vec::new();
-    source.seek(SeekFrom::Start(wav.start + cut.kept.start.0 * frame))?;
-    source.take(cut.kept.length().0 * frame).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != cut.kept.length().0 * frame || cut.kept.end > wav.samples {
-        return Err(MediaError::malformed("wav", wav.start, "the file ends before its header says"));
-    }
-    let sample = |bytes: &[u8]| match *bytes {
-        [low, high] => i32::from(i16::from_le_bytes([low, high])),
-        [low, middle, high] => i32::from_le_bytes([0, low, middle, high]) >> 8,
-        _ => 0,
-    };
-    let samples = bytes.chunks_exact(width).map(sample).collect();
-    let sample_format = SampleFormat::Int;
-    let spec =
-        WavSpec { channels: wav.channels, sample_rate: wav.rate.hertz(), bits_per_sample: wav.bits, sample_format };
-    Ok(Some((spec, samples)))
-}
-
-fn decoded<R: Read + Seek + Send + Sync + 'static>(
-    mut source: R,
-    kept: TimeRange<Samples>,
-) -> Result<(WavSpec, Vec<i32>), MediaError> {
-    source.seek(SeekFrom::Start(0))?;
-    let sound = decode(source, Some(kept))?;
-    if sound.length() != kept.length() {
-        let what = format!("{} samples were expected, {} could be decoded", kept.length().0, sound.length().0);
-        return Err(MediaError::malformed("sound", 0, what));
-    }
-    let channels = u16::try_from(sound.channels.len())
-        .map_err(|_| MediaError::Unsupported("more channels than a WAV holds".to_owned()))?;
-    let spec =
-        WavSpec { channels, sample_rate: sound.rate.hertz(), bits_per_sample: 24, sample_format: SampleFormat::Int };
-    let frames = 0..sound.channels.first().map_or(0, Vec::len);
-    let samples = frames.flat_map(|index| sound.channels.iter().map(move |channel| quantise(channel[index]))).collect();
-    Ok((spec, samples))
-}
-
-/// Fades linearly in at a cut beginning and out at a cut end; whole ends are left alone.
-fn fade(samples: &mut [i32], spec: WavSpec, cut: &Cut) {
-    let channels = usize::from(spec.channels.max(1));
-    let length = (spec.sample_rate / FADES_A_SECOND) as usize;
-    let ramp = |frames: &mut dyn Iterator<Item = &mut [i32]>| {
-        for (step, frame) in frames.take(length).enumerate() {
-            for sample in frame {
-                let scaled = i64::from(*sample) * step as i64 / length as i64;
-                *sample = i32::try_from(scaled).unwrap_or(*sample);
+    let mut at = 0;
+    while at < length {
+        let frames = block.min(length - at);
+        bytes.clear();
+        source.by_ref().take(frames * frame).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != frames * frame {
+            return Err(MediaError::malformed("wav", wav.start, "the file ends before its header says"));
+        }
+        for (index, samples) in bytes.chunks_exact_mut(wav.frame()).enumerate() {
+            if let Some(gain) = fade.at(at + index as u64) {
+                samples.chunks_exact_mut(wav.width()).for_each(|sample| scale(wav.float, sample, gain));
             }
         }
-    };
-    if cut.kept.start.0 > 0 {
-        ramp(&mut samples.chunks_exact_mut(channels));
+        out.write_all(&bytes)?;
+        at += frames;
     }
-    if cut.kept.end < cut.source {
-        ramp(&mut samples.chunks_exact_mut(channels).rev());
+    if (length * frame) % 2 == 1 {
+        out.write_all(&[0])?;
     }
+    Ok(())
+}
+
+/// Multiplies one little-endian sample by `gain.0 ÷ gain.1`, rounding integers towards silence.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "gains are small; floats round")]
+fn scale(float: bool, sample: &mut [u8], (num, den): (i64, i64)) {
+    match (float, &mut *sample) {
+        (true, [a, b, c, d]) => {
+            let value = f64::from(f32::from_le_bytes([*a, *b, *c, *d])) * num as f64 / den as f64;
+            sample.copy_from_slice(&(value as f32).to_le_bytes());
+        }
+        (true, [a, b, c, d, e, f, g, h]) => {
+            let value = f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) * num as f64 / den as f64;
+            sample.copy_from_slice(&value.to_le_bytes());
+        }
+        // WAV keeps 8 bits without a sign, around 128.
+        (_, [byte]) => *byte = (((i64::from(*byte) - 128) * num / den) + 128).clamp(0, 255) as u8,
+        (_, bytes) => {
+            let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+            let mut wide = if negative { [0xff; 8] } else { [0; 8] };
+            let width = bytes.len().min(8);
+            wide[..width].copy_from_slice(&bytes[..width]);
+            let scaled = i128::from(i64::from_le_bytes(wide)) * i128::from(num) / i128::from(den);
+            bytes[..width].copy_from_slice(&(scaled as i64).to_le_bytes()[..width]);
+        }
+    }
+}
+
+/// How loud each kept sample is near a cut.
+struct Fade {
+    /// Samples of a fade.
+    span: u64,
+    /// Samples that are kept.
+    length: u64,
+    begin: bool,
+    end: bool,
+}
+
+impl Fade {
+    fn new(cut: &Cut) -> Fade {
+        let length = cut.kept.length().0;
+        let span = u64::from(cut.rate.hertz() / FADES_A_SECOND);
+        Fade { span, length, begin: cut.kept.start.0 > 0, end: cut.kept.end < cut.source }
+    }
+
+    /// The gain of upload sample `at` as a fraction; `None` outside the fades.
+    fn at(&self, at: u64) -> Option<(i64, i64)> {
+        let step = |distance: u64| (distance < self.span).then_some(distance);
+        let before = step(at).filter(|_| self.begin);
+        let after = step(self.length.saturating_sub(1).saturating_sub(at)).filter(|_| self.end);
+        let step = before.into_iter().chain(after).min()?;
+        Some((i64::try_from(step).ok()?, i64::try_from(self.span).ok()?))
+    }
+}
+
+/// Decodes, and writes integers of 16 or 24 bits.
+fn convert<R, W>(source: R, cut: &Cut, bits: u16, out: &mut W) -> Result<(), MediaError>
+where
+    R: Read + Seek + Send + Sync + 'static,
+    W: Write + Seek,
+{
+    if !matches!(bits, 16 | 24) {
+        return Err(MediaError::Unsupported(format!("a copy of {bits} bits")));
+    }
+    let fade = Fade::new(cut);
+    let mut out = Some(out);
+    let mut writer = None;
+    let mut at = 0_u64;
+    each(source, cut.kept, &mut |block| {
+        if writer.is_none() {
+            let channels = u16::try_from(block.len())
+                .map_err(|_| MediaError::Unsupported("more channels than a WAV holds".to_owned()))?;
+            let sample_rate = cut.rate.hertz();
+            let spec = WavSpec { channels, sample_rate, bits_per_sample: bits, sample_format: SampleFormat::Int };
+            writer = out.take().map(|out| WavWriter::new(out, spec)).transpose().map_err(translate)?;
+        }
+        let Some(writer) = &mut writer else { return Ok(()) };
+        let length = block.first().map_or(0, |plane| plane.len());
+        for index in 0..length {
+            let gain = fade.at(at);
+            for plane in block {
+                let sample = plane.get(index).copied().unwrap_or_default();
+                writer.write_sample(quantise(sample, bits, gain)).map_err(translate)?;
+            }
+            at += 1;
+        }
+        Ok(())
+    })?;
+    if at != cut.kept.length().0 {
+        let what = format!("{} samples were expected, {at} could be decoded", cut.kept.length().0);
+        return Err(MediaError::malformed("sound", 0, what));
+    }
+    writer.map_or(Ok(()), |writer| writer.finalize().map_err(translate))
+}
+
+/// The integer of a sample at a gain; past full scale it is clipped, and NaN is silence.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "clamped to the width first")]
+fn quantise(sample: f32, bits: u16, gain: Option<(i64, i64)>) -> i32 {
+    let full = if bits == 16 { 32_768.0 } else { 8_388_608.0 };
+    let (num, den) = gain.unwrap_or((1, 1));
+    let value = f64::from(sample) * full * num as f64 / den as f64;
+    value.round_ties_even().clamp(-full, full - 1.0) as i32
 }
 
 fn translate(error: hound::Error) -> MediaError {
@@ -126,7 +194,7 @@ fn translate(error: hound::Error) -> MediaError {
 mod tests {
     use super::*;
     use hound::WavReader;
-    use seedpost_core::time::SampleRate;
+    use seedpost_core::time::{SampleRate, Samples, TimeRange};
     use std::io::Cursor;
 
     fn wav(samples: &[i16], rate: u32) -> Vec<u8> {
@@ -146,7 +214,7 @@ mod tests {
         let kept = TimeRange { start: Samples(start), end: Samples(end) };
         let cut = Cut { rate, source: Samples(source.len() as u64), kept };
         let mut out = Cursor::new(Vec::new());
-        conform(Cursor::new(wav(source, 16_000)), &cut, &mut out).expect("a WAV");
+        conform(Cursor::new(wav(source, 16_000)), &cut, 16, &mut out).expect("a WAV");
         let reader = WavReader::new(Cursor::new(out.into_inner())).expect("a WAV");
         reader.into_samples().map(|sample| sample.expect("a sample")).collect()
     }

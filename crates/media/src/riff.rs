@@ -89,6 +89,28 @@ fn read_large<R: Read>(source: &mut R, at: u64) -> Result<u64, MediaError> {
     Ok(u64::from_le_bytes(size))
 }
 
+/// Writes the header of a WAV of so many samples, in the form of `wav`.
+pub(crate) fn write_header<W: std::io::Write>(wav: &Wav, samples: u64, out: &mut W) -> Result<(), MediaError> {
+    let bytes = samples.saturating_mul(wav.frame() as u64);
+    let riff = bytes.saturating_add(bytes & 1).saturating_add(36);
+    let allowed = u64::from(u32::MAX);
+    let riff = u32::try_from(riff).map_err(|_| MediaError::Limit { what: "bytes of WAV", found: riff, allowed })?;
+    let data = riff.saturating_sub(36).saturating_sub(u32::from(bytes % 2 == 1));
+    let block = u16::try_from(wav.frame()).unwrap_or(u16::MAX);
+    out.write_all(b"RIFF")?;
+    out.write_all(&riff.to_le_bytes())?;
+    out.write_all(b"WAVEfmt \x10\0\0\0")?;
+    out.write_all(&if wav.float { 3_u16 } else { 1 }.to_le_bytes())?;
+    out.write_all(&wav.channels.to_le_bytes())?;
+    out.write_all(&wav.rate.hertz().to_le_bytes())?;
+    out.write_all(&wav.rate.hertz().saturating_mul(block.into()).to_le_bytes())?;
+    out.write_all(&block.to_le_bytes())?;
+    out.write_all(&wav.bits.to_le_bytes())?;
+    out.write_all(b"data")?;
+    out.write_all(&data.to_le_bytes())?;
+    Ok(())
+}
+
 /// The samples of a stretch, in blocks of all channels, full scale at ±1.
 pub(crate) fn samples<R: Read + Seek>(
     source: &mut R,

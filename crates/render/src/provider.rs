@@ -26,6 +26,8 @@ pub struct Order {
     pub aspect_ratio: String,
     /// Whether sound is wanted.
     pub generate_audio: bool,
+    /// What makes the model's chance repeatable, for models that take a seed.
+    pub seed: Option<u32>,
     /// Addresses of reference images.
     pub images: Vec<String>,
     /// Addresses of reference videos.

@@ -46,6 +46,7 @@ fn work(folder: &Path, id: &TakeId) -> Work {
         resolution: "720p".into(),
         aspect_ratio: "16:9".into(),
         generate_audio: true,
+        seed: None,
         images: vec![],
         videos: vec![],
         audios: vec![],

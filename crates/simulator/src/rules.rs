@@ -193,8 +193,8 @@ impl Check<'_> {
                         json!({ "supported_formats": limits.formats }),
                     );
                 }
-                Ok(info) if limits.megabytes.is_some_and(|most| info.bytes > u64::from(most) * 1_000_000) => {
-                    self.fault(field, "file_too_large", "File too large", json!({ "max_size": limits.megabytes }));
+                Ok(info) if limits.bytes.is_some_and(|most| info.bytes > most) => {
+                    self.fault(field, "file_too_large", "File too large", json!({ "max_size": limits.bytes }));
                 }
                 Ok(info) => files.push((path, info)),
                 Err(message) => self.fault(field, "file_download_error", &message, json!({})),

@@ -187,7 +187,8 @@ fn size<T>(
     scaled
 }
 
-fn thousandths(value: u32) -> String {
+/// A number that is kept in thousandths, such as 2.500.
+pub(super) fn thousandths(value: u32) -> String {
     format!("{}.{:03}", value / 1000, value % 1000)
 }
 
@@ -433,7 +434,8 @@ pub fn sound(info: &MediaInfo, audio: &AudioInfo, kept: Samples, trims: bool, li
 }
 
 /// The bits of a sample that a copy keeps: a WAV's own, and 24 of what has to be decoded.
-fn own_bits(audio: &AudioInfo) -> u16 {
+#[must_use]
+pub fn own_bits(audio: &AudioInfo) -> u16 {
     match audio.codec.as_str() {
         "pcm_u8" => 8,
         "pcm_s16le" => 16,

@@ -118,6 +118,9 @@ impl Provider for Fal {
         body.insert("duration".into(), order.duration.to_string().into());
         body.insert("aspect_ratio".into(), order.aspect_ratio.clone().into());
         body.insert("generate_audio".into(), order.generate_audio.into());
+        if let Some(seed) = order.seed {
+            body.insert("seed".into(), seed.into());
+        }
         for (key, urls) in [("image_urls", &order.images), ("video_urls", &order.videos), ("audio_urls", &order.audios)]
         {
             if order.mode == Mode::Reference && !urls.is_empty() {

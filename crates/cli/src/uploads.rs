@@ -1,0 +1,200 @@
+//! Upload copies: what is sent instead of a source that the model would not take as it is.
+//!
+//! Copies lie in `.seedpost/conformed` under the digest of what they were made from, so that nothing is
+//! made twice; sources are never changed.
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use seedpost_core::catalog::Catalog;
+use seedpost_core::reference::fit::{self, StillFit, VideoFit};
+use seedpost_core::reference::{Copy, Verdict};
+use seedpost_core::shot::Shot;
+use seedpost_core::time::ClockTime;
+use seedpost_core::trim::{Cut, Edge, Planned};
+use seedpost_media::still::{self, StillTarget};
+use seedpost_media::worker::TranscodeOrder;
+use seedpost_media::{MediaError, conform};
+use serde::{Deserialize, Serialize};
+
+use crate::assets::{Measured, content_type, local, references};
+use crate::output::{Exit, Failure};
+use crate::project::{Project, digest, digest_text, open_plain, worker, write_by_name, write_whole};
+use crate::trim_plan::{ShotPlan, SoundPlan};
+
+/// A supplied sound and what is sent of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Conformed {
+    /// The source, as the list names it.
+    pub(crate) source: String,
+    /// SHA-256 of the source.
+    pub(crate) source_sha256: String,
+    /// The map from upload samples to source samples.
+    pub(crate) cut: Cut,
+    /// Why it begins there.
+    pub(crate) begin: Edge,
+    /// Why it ends there.
+    pub(crate) end: Edge,
+    /// The file that is sent: the source itself where nothing had to change.
+    pub(crate) upload: PathBuf,
+    /// SHA-256 of the file that is sent.
+    pub(crate) upload_sha256: String,
+}
+
+impl Conformed {
+    /// The length of what is sent, in seconds.
+    pub(crate) fn length(&self) -> ClockTime {
+        self.cut.length()
+    }
+
+    /// Whether a copy had to be made.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.upload_sha256 != self.source_sha256
+    }
+}
+
+/// The copy of an image or video.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Picture {
+    /// The source, as the list names it.
+    pub(crate) source: String,
+    /// SHA-256 of the source.
+    pub(crate) source_sha256: String,
+    /// The copy.
+    pub(crate) upload: PathBuf,
+    /// SHA-256 of the copy.
+    pub(crate) upload_sha256: String,
+    /// What was changed, in words.
+    pub(crate) changes: Vec<String>,
+    #[serde(skip)]
+    pub(crate) content_type: &'static str,
+}
+
+/// What is sent for a shot.
+#[derive(Debug)]
+pub(crate) struct Uploads {
+    /// One for each sound; `None` for a URL.
+    pub(crate) sounds: Vec<Option<Conformed>>,
+    /// Copies of images and videos, by the index of the reference.
+    pub(crate) pictures: BTreeMap<usize, Picture>,
+}
+
+/// Makes the copies of a shot.
+pub(crate) fn make(
+    project: &Project,
+    shot: &Shot,
+    measured: &Measured,
+    verdict: &Verdict,
+    plan: Option<&ShotPlan>,
+) -> Result<Uploads, Failure> {
+    let mut sounds = vec![None; shot.audios.len()];
+    for sound in plan.iter().flat_map(|plan| &plan.sounds) {
+        if let Some(slot) = sounds.get_mut(sound.number - 1) {
+            *slot = Some(make_sound(project, shot, sound, measured)?);
+        }
+    }
+    let mut pictures = BTreeMap::new();
+    let items = references(shot);
+    for (index, copy) in &verdict.copies {
+        let Some(name) = items.get(*index).and_then(|item| local(item.location)) else { continue };
+        let changes = verdict.changes.iter().filter(|change| change.asset == name).map(|change| change.what.clone());
+        pictures.insert(*index, make_picture(project, name, *copy, changes.collect())?);
+    }
+    Ok(Uploads { sounds, pictures })
+}
+
+fn failed(name: &str, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Exit::Invalid, format!("failed to conform {name}: {error}"), "replace the file with a whole one")
+}
+
+fn conformed(project: &Project, key: &str, ending: &str) -> PathBuf {
+    project.hidden().join("conformed").join(format!("{}.{ending}", digest_text(key)))
+}
+
+fn make_sound(project: &Project, shot: &Shot, sound: &SoundPlan, measured: &Measured) -> Result<Conformed, Failure> {
+    let (name, Planned { cut, begin, end }) = (&sound.source, sound.planned);
+    let path = project.root.join(name);
+    let bits = measured.info(name).and_then(|info| {
+        let limits = &Catalog::built_in().model(&shot.render)?.limits.audio;
+        fit::sound(info, info.audio.as_ref()?, cut.kept.length(), cut.trims(), limits).copy
+    });
+    let source_sha256 = sound.sha256.clone();
+    let done = |upload: PathBuf, upload_sha256| Conformed {
+        source: name.clone(),
+        source_sha256: source_sha256.clone(),
+        cut,
+        begin,
+        end,
+        upload,
+        upload_sha256,
+    };
+    let Some(bits) = bits else { return Ok(done(path, source_sha256.clone())) };
+    let (rate, kept) = (cut.rate.hertz(), cut.kept);
+    let upload =
+        conformed(project, &format!("sound/2 {source_sha256} {rate} {} {} {bits}", kept.start.0, kept.end.0), "wav");
+    if !upload.exists() {
+        cut_sound(&path, &cut, bits, &upload).map_err(|error| failed(name, &error))?;
+    }
+    let (upload_sha256, _) = digest(&upload).map_err(|error| Failure::disk("read", &upload, &error))?;
+    Ok(done(upload, upload_sha256))
+}
+
+/// Writes the kept part of a sound.
+pub(crate) fn cut_sound(source: &Path, cut: &Cut, bits: u16, out: &Path) -> Result<(), MediaError> {
+    let source = open_plain(source)?;
+    write_whole(out, |writer| conform::conform(source, cut, bits, writer))
+}
+
+fn make_picture(project: &Project, name: &str, copy: Copy, changes: Vec<String>) -> Result<Picture, Failure> {
+    let path = project.root.join(name);
+    let (source_sha256, _) = digest(&path).map_err(|error| Failure::disk("read", &path, &error))?;
+    let upload = match copy {
+        Copy::Still(fit) => make_still(project, name, &path, &source_sha256, fit)?,
+        Copy::Video(fit) => make_video(project, name, &path, &source_sha256, fit)?,
+    };
+    let (upload_sha256, _) = digest(&upload).map_err(|error| Failure::disk("read", &upload, &error))?;
+    let content_type = match upload.extension().and_then(|ending| ending.to_str()) {
+        Some("png") => "image/png",
+        Some("jpeg") => "image/jpeg",
+        _ => "video/mp4",
+    };
+    Ok(Picture { source: name.to_owned(), source_sha256, upload, upload_sha256, changes, content_type })
+}
+
+fn make_still(project: &Project, name: &str, path: &Path, sha256: &str, fit: StillFit) -> Result<PathBuf, Failure> {
+    let StillFit { size, max_bytes } = fit;
+    let key = format!("still/1 {sha256} {}x{} {max_bytes}", size.0, size.1);
+    let place = |ending: &str| conformed(project, &key, ending);
+    if let Some(there) = ["png", "jpeg"].into_iter().map(place).find(|path| path.exists()) {
+        return Ok(there);
+    }
+    let make = || -> Result<PathBuf, MediaError> {
+        let copy = still::conform(BufReader::new(open_plain(path)?), StillTarget { size, max_bytes })?;
+        let upload = place(copy.format);
+        write_whole(&upload, |out| std::io::Write::write_all(out, &copy.bytes))?;
+        Ok(upload)
+    };
+    make().map_err(|error| failed(name, &error))
+}
+
+fn make_video(project: &Project, name: &str, path: &Path, sha256: &str, fit: VideoFit) -> Result<PathBuf, Failure> {
+    let upload = conformed(project, &format!("video/1 {sha256} {fit:?}"), "mp4");
+    if upload.exists() {
+        return Ok(upload);
+    }
+    let VideoFit { start, frames, rate, size: (width, height), rotation, max_bytes } = fit;
+    let source = path.canonicalize().map_err(|error| Failure::disk("read", path, &error))?;
+    write_by_name(&upload, |out| {
+        let out = out.to_owned();
+        let order = TranscodeOrder { source, out, start, frames, rate, width, height, rotation, max_bytes };
+        worker().transcode(order).map_err(|error| failed(name, &error))
+    })?;
+    Ok(upload)
+}
+
+/// The media type of what is sent for a sound.
+pub(crate) fn sound_type(sound: &Conformed, measured: &Measured) -> &'static str {
+    let own = measured.info(&sound.source).filter(|_| !sound.is_copy());
+    own.map_or("audio/wav", content_type)
+}
