@@ -17,6 +17,8 @@ pub mod wav;
 
 mod riff;
 
+pub mod still;
+
 pub mod conform;
 
 pub mod stems;
