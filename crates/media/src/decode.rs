@@ -89,9 +89,9 @@ pub fn each<R: Read + Seek + Send + Sync + 'static>(
     }
     match sound_track(&mut source)? {
         Some((presentation, track)) => {
-            guard(move || take(Stream::open(Cursor::new(track))?, presentation, range, sink))
+            guard("sound", move || take(Stream::open(Cursor::new(track))?, presentation, range, sink))
         }
-        None => guard(move || take(Stream::open(source)?, EVERYTHING, range, sink)),
+        None => guard("sound", move || take(Stream::open(source)?, EVERYTHING, range, sink)),
     }
 }
 
@@ -115,7 +115,7 @@ fn take(
 /// # Errors
 /// As [`decode`].
 pub fn count<R: Read + Seek + Send + Sync + 'static>(source: R) -> Result<Counted, MediaError> {
-    guard(move || {
+    guard("sound", move || {
         let mut stream = Stream::open(source)?;
         let mut samples: u64 = 0;
         while let Some(packet) = read_packet(stream.format.as_mut())? {
@@ -140,12 +140,12 @@ pub fn is_guarded() -> bool {
     GUARDED.get()
 }
 
-/// Turns a panic of the decoding library on a hostile file into an error about that file.
-fn guard<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
-    GUARDED.set(true);
+/// Turns a panic of a decoding library on a hostile file into an error about that file.
+pub(crate) fn guard<T>(format: &'static str, work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
+    let outside = GUARDED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
-    GUARDED.set(false);
-    result.unwrap_or_else(|_| Err(MediaError::malformed("sound", 0, "the decoder gave up on it")))
+    GUARDED.set(outside);
+    result.unwrap_or_else(|_| Err(MediaError::malformed(format, 0, "the decoder gave up on it")))
 }
 
 /// What a sound file's headers and packets tell.

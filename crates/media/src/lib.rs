@@ -19,6 +19,8 @@ mod riff;
 
 pub mod survey;
 
+pub mod still;
+
 pub mod conform;
 
 pub mod stems;

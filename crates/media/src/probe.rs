@@ -2,15 +2,16 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use seedpost_core::media::{AudioInfo, MediaInfo, StillInfo, VideoInfo};
+use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
 
 use crate::MediaError;
 use crate::decode;
 use crate::mp4::{Movie, TrackKind};
 use crate::riff;
+use crate::still;
 
-/// The largest side of a picture that is believed, in pixels.
-const MAX_SIDE: usize = 1 << 17;
+/// How much of a picture is read at once: from chunk to chunk, most of it is skipped.
+const STILL_BUFFER: usize = 1024;
 
 /// Measures a file.
 ///
@@ -19,10 +20,7 @@ const MAX_SIDE: usize = 1 << 17;
 /// final.
 pub fn probe<R: Read + Seek + Send + Sync + 'static>(mut source: R) -> Result<MediaInfo, MediaError> {
     let bytes = source.seek(SeekFrom::End(0))?;
-    let mut head = [0; 32];
-    source.seek(SeekFrom::Start(0))?;
-    let length = read_head(&mut source, &mut head)?;
-    source.seek(SeekFrom::Start(0))?;
+    let content = content(&mut source)?;
     let mut info = MediaInfo {
         container: String::new(),
         bytes,
@@ -33,13 +31,33 @@ pub fn probe<R: Read + Seek + Send + Sync + 'static>(mut source: R) -> Result<Me
         fragmented: false,
         measured_by: "seedpost".to_owned(),
     };
-    match sniff(&head[..length])? {
+    match content {
         Content::Movie => read_movie(&mut source, &mut info)?,
         Content::Wav => read_wav(source, &mut info)?,
         Content::Sound(format) => read_sound(source, format, &mut info)?,
-        Content::Still(format) => read_still(source, format, &mut info)?,
+        Content::Still(format) => {
+            format.clone_into(&mut info.container);
+            info.still = Some(still::facts(&mut BufReader::with_capacity(STILL_BUFFER, source), format)?);
+        }
     }
     Ok(info)
+}
+
+/// The format of a still picture, by its content.
+pub(crate) fn still_format<R: Read + Seek>(source: &mut R) -> Result<&'static str, MediaError> {
+    match content(source)? {
+        Content::Still(format) => Ok(format),
+        _ => Err(MediaError::Unsupported("the file is no still picture".to_owned())),
+    }
+}
+
+/// Reads the first bytes, and goes back to them.
+fn content<R: Read + Seek>(source: &mut R) -> Result<Content, MediaError> {
+    let mut head = [0; 32];
+    source.rewind()?;
+    let length = read_head(source, &mut head)?;
+    source.rewind()?;
+    sniff(&head[..length])
 }
 
 fn read_head<R: Read>(source: &mut R, head: &mut [u8]) -> Result<usize, MediaError> {
@@ -150,17 +168,5 @@ fn read_sound<R: Read + Seek + Send + Sync + 'static>(
         samples: Some(counted.samples),
         priming: counted.priming,
     });
-    Ok(())
-}
-
-fn read_still<R: Read + Seek>(source: R, format: &'static str, info: &mut MediaInfo) -> Result<(), MediaError> {
-    let size = imagesize::reader_size(BufReader::new(source))
-        .map_err(|error| MediaError::malformed(format, 0, error.to_string()))?;
-    let side = |pixels: usize| u32::try_from(pixels).ok().filter(|_| pixels > 0 && pixels <= MAX_SIDE);
-    let allowed = MAX_SIDE as u64;
-    let limit = MediaError::Limit { what: "pixels on a side", found: size.width.max(size.height) as u64, allowed };
-    info.container = format.to_owned();
-    let (width, height) = side(size.width).zip(side(size.height)).ok_or(limit)?;
-    info.still = Some(StillInfo { width, height, orientation: 1, animated: false, colour: None, alpha: false });
     Ok(())
 }
