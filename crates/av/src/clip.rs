@@ -182,7 +182,8 @@ fn planar() -> format::Sample {
     format::Sample::F32(format::sample::Type::Planar)
 }
 
-fn send(
+/// Writes one packet whose times are in `clock`.
+pub(crate) fn send(
     file: &mut format::context::Output,
     packet: &mut Packet,
     stream: usize,

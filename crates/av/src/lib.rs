@@ -9,6 +9,8 @@ mod picture;
 
 pub mod probe;
 
+pub mod transcode;
+
 /// Says why FFmpeg could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum AvError {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ffmpeg_next::{Dictionary, codec, format, media};
+use ffmpeg_next::{Dictionary, codec, format, media, packet};
 use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
 use seedpost_core::time::{ClockTime, FrameRate, Frames, Rounding, SampleRate, Samples};
 
@@ -18,19 +18,15 @@ const CONTAINERS: &str =
 /// FFmpeg's own words, or the disk's.
 pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
     let bytes = std::fs::metadata(path)?.len();
-    let mut options = Dictionary::new();
-    // A playlist inside a file must not make this program open others.
-    options.set("protocol_whitelist", "file");
-    options.set("format_whitelist", CONTAINERS);
-    let mut input = format::input_with_dictionary(&format!("file:{}", path.display()), options)?;
+    let mut input = open(path)?;
     let brand = input.metadata().get("major_brand").map(str::to_owned);
     let container = match (input.format().name(), brand.as_deref()) {
         (name, Some("qt  ")) if name.contains("mov") => "mov".to_owned(),
         (name, _) if name.contains("mp4") => "mp4".to_owned(),
         (name, _) => name.split(',').next().unwrap_or(name).to_owned(),
     };
-    let packets = count_packets(&mut input);
-    let video = input.streams().best(media::Type::Video).map(|stream| read_video(&stream, &packets)).transpose()?;
+    let counts = count_packets(&mut input);
+    let video = input.streams().best(media::Type::Video).map(|stream| read_video(&stream, &counts)).transpose()?;
     let audio =
         input.streams().best(media::Type::Audio).and_then(|stream| read_audio(&stream).transpose()).transpose()?;
     let fragmented = container == "mp4" && input.streams().all(|stream| stream.frames() == 0);
@@ -46,6 +42,15 @@ pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
     })
 }
 
+/// Opens a local file, of a container that is told by content.
+pub(crate) fn open(path: &Path) -> Result<format::context::Input, AvError> {
+    let mut options = Dictionary::new();
+    // A playlist inside a file must not make this program open others.
+    options.set("protocol_whitelist", "file");
+    options.set("format_whitelist", CONTAINERS);
+    Ok(format::input_with_dictionary(&format!("file:{}", path.display()), options)?)
+}
+
 /// How many packets each stream has.
 fn count_packets(input: &mut format::context::Input) -> Vec<u64> {
     let mut counts = vec![0; input.streams().count()];
@@ -57,7 +62,7 @@ fn count_packets(input: &mut format::context::Input) -> Vec<u64> {
     counts
 }
 
-fn read_video(stream: &format::stream::Stream<'_>, packets: &[u64]) -> Result<VideoInfo, AvError> {
+fn read_video(stream: &format::stream::Stream<'_>, counts: &[u64]) -> Result<VideoInfo, AvError> {
     let decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder().video()?;
     let (average, real) = (stream.avg_frame_rate(), stream.rate());
     let rate = (average == real).then(|| ratio(average)).flatten();
@@ -66,10 +71,25 @@ fn read_video(stream: &format::stream::Stream<'_>, packets: &[u64]) -> Result<Vi
         width: decoder.width(),
         height: decoder.height(),
         rate,
-        frames: packets.get(stream.index()).copied().filter(|count| *count > 0).map(Frames),
+        frames: counts.get(stream.index()).copied().filter(|count| *count > 0).map(Frames),
         duration: duration(stream),
-        rotation: 0,
+        rotation: rotation(stream),
     })
+}
+
+/// The quarter turns of a stream's display matrix, clockwise; anything else counts as upright.
+fn rotation(stream: &format::stream::Stream<'_>) -> u16 {
+    let matrix = stream.side_data().find(|data| data.kind() == packet::side_data::Type::DisplayMatrix);
+    let cell = |index: usize| {
+        let bytes = matrix.as_ref()?.data().get(index * 4..)?.first_chunk()?;
+        Some(i32::from_ne_bytes(*bytes).signum())
+    };
+    match [0, 1, 3, 4].map(cell) {
+        [Some(0), Some(1), Some(-1), Some(0)] => 90,
+        [Some(-1), Some(0), Some(0), Some(-1)] => 180,
+        [Some(0), Some(-1), Some(1), Some(0)] => 270,
+        _ => 0,
+    }
 }
 
 /// The stream's own length, in microseconds.

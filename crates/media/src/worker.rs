@@ -10,10 +10,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use seedpost_core::media::MediaInfo;
+use seedpost_core::time::{FrameRate, Frames};
 use serde::{Deserialize, Serialize};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
+/// How long an upload copy may take: minutes of picture at a time when the machine does other things.
+const TRANSCODE_PATIENCE: Duration = Duration::from_secs(600);
 
 /// What the worker can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +29,8 @@ pub enum Request {
     },
     /// Encode a clip of moving bars with captions: H.264, and AAC where there is sound.
     Clip(ClipOrder),
+    /// Make an upload copy of a video: H.264 at a constant rate, and AAC where there is sound.
+    Transcode(TranscodeOrder),
 }
 
 /// A clip to encode.
@@ -44,6 +49,29 @@ pub struct ClipOrder {
     /// A file of 48 kHz stereo sound as interleaved 32-bit little-endian floats; no sound track where
     /// absent.
     pub sound: Option<PathBuf>,
+}
+
+/// An upload copy to make.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TranscodeOrder {
+    /// The file to read.
+    pub source: PathBuf,
+    /// The file to write; its folder exists. It may be left in part where the worker fails.
+    pub out: PathBuf,
+    /// The first frame of the copy, counted at `rate` from where the source's picture begins to be shown.
+    pub start: Frames,
+    /// Exactly how many frames are written; the last picture is repeated where the source ends early.
+    pub frames: Frames,
+    /// Frames a second of the copy; constant.
+    pub rate: FrameRate,
+    /// Width of the copy in pixels, upright; even.
+    pub width: u32,
+    /// Height of the copy in pixels, upright; even.
+    pub height: u32,
+    /// Degrees clockwise to turn the decoded picture: 0, 90, 180 or 270.
+    pub rotation: u16,
+    /// The most bytes that the copy may have.
+    pub max_bytes: u64,
 }
 
 /// What the worker answers.
@@ -117,7 +145,7 @@ impl Worker {
     /// # Errors
     /// Why there is no answer; the worker is ready for the next request all the same.
     pub fn probe(&mut self, path: PathBuf) -> Result<MediaInfo, WorkerError> {
-        match self.ask(&Request::Probe { path })? {
+        match self.ask(&Request::Probe { path }, self.patience)? {
             Answer::Info(info) => Ok(*info),
             _ => Err(WorkerError::Crashed),
         }
@@ -128,10 +156,19 @@ impl Worker {
     /// # Errors
     /// As [`Worker::probe`].
     pub fn clip(&mut self, order: ClipOrder) -> Result<(), WorkerError> {
-        self.ask(&Request::Clip(order)).map(|_| ())
+        self.ask(&Request::Clip(order), self.patience).map(|_| ())
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Answer, WorkerError> {
+    /// Makes an upload copy, for which it waits up to ten minutes, or as long as for any answer if that
+    /// is longer. The same source and order give the same bytes.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`]; `Failed` too where the copy does not get small enough.
+    pub fn transcode(&mut self, order: TranscodeOrder) -> Result<(), WorkerError> {
+        self.ask(&Request::Transcode(order), TRANSCODE_PATIENCE.max(self.patience)).map(|_| ())
+    }
+
+    fn ask(&mut self, request: &Request, patience: Duration) -> Result<Answer, WorkerError> {
         let mut running = match self.running.take() {
             Some(running) => running,
             None => self.start()?,
@@ -141,8 +178,8 @@ impl Worker {
         if !matches!(sent, Some(Ok(()))) {
             return Err(WorkerError::Crashed);
         }
-        let answer = running.answers.recv_timeout(self.patience).map_err(|error| match error {
-            RecvTimeoutError::Timeout => WorkerError::Hung(self.patience.as_secs()),
+        let answer = running.answers.recv_timeout(patience).map_err(|error| match error {
+            RecvTimeoutError::Timeout => WorkerError::Hung(patience.as_secs()),
             RecvTimeoutError::Disconnected => WorkerError::Crashed,
         })?;
         let answer = serde_json::from_str(&answer).map_err(|_| WorkerError::Crashed)?;

@@ -6,7 +6,7 @@
 use std::io::{BufRead, Write};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use seedpost_av::{AvError, clip, probe};
+use seedpost_av::{AvError, clip, probe, transcode};
 use seedpost_media::worker::{Answer, Request};
 
 /// The most memory that the worker may map, in bytes.
@@ -45,6 +45,20 @@ fn perform(request: Request) -> Result<Answer, AvError> {
                 sound: order.sound.as_deref(),
             };
             clip::write(&clip).map(|()| Answer::Done)
+        }
+        Request::Transcode(order) => {
+            let copy = transcode::Copy {
+                source: &order.source,
+                out: &order.out,
+                start: order.start,
+                frames: order.frames,
+                rate: order.rate,
+                width: order.width,
+                height: order.height,
+                rotation: order.rotation,
+                max_bytes: order.max_bytes,
+            };
+            transcode::write(&copy).map(|()| Answer::Done)
         }
     }
 }

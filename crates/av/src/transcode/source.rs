@@ -1,0 +1,183 @@
+//! The file that a copy is read from: its streams, its packets, and its clock.
+
+use std::path::Path;
+
+use ffmpeg_next::{Packet, Rational, codec, format, media, rescale::Rescale};
+use seedpost_core::time::FrameRate;
+
+use super::{Copy, Stop};
+use crate::{AvError, probe};
+
+/// Microseconds in a second: the clock of whole files.
+const MICROS: i64 = 1_000_000;
+/// How long before the first frame reading begins, in microseconds, so that sound decoders settle.
+const LEAD: i64 = MICROS;
+/// Starts before this are read from the beginning, in microseconds.
+const NEAR: i64 = 3 * MICROS;
+/// What the stated length of a file may exceed its packets by, in microseconds.
+const SLACK: i64 = MICROS;
+
+/// A file being read.
+pub(super) struct Source {
+    pub(super) input: format::context::Input,
+    /// The stream of the picture.
+    pub(super) video: usize,
+    /// The stream of the sound.
+    pub(super) audio: Option<usize>,
+    /// The clock of the picture.
+    pub(super) clock: Clock,
+    /// The end of the last packet, in microseconds since the file's beginning.
+    end: i64,
+}
+
+impl Source {
+    pub(super) fn open(path: &Path) -> Result<Source, AvError> {
+        let input = probe::open(path)?;
+        let video = input.streams().best(media::Type::Video);
+        let video = video.filter(|stream| !stream.disposition().contains(format::stream::Disposition::ATTACHED_PIC));
+        let video = video.ok_or(AvError::Request("there is no moving picture in it"))?;
+        let (index, start) = (video.index(), video.start_time());
+        let base = video.time_base();
+        let zero = if start == i64::MIN { 0 } else { start };
+        let audio = decodable_sound(&input)?;
+        Ok(Source { video: index, audio, clock: Clock { zero, base: ticks(base)? }, input, end: 0 })
+    }
+
+    /// Goes to a keyframe before the first frame where the container has an index of them; tells whether.
+    pub(super) fn seek(&mut self, copy: &Copy<'_>) -> Result<bool, Stop> {
+        let start = i128::from(copy.start.0) * i128::from(copy.rate.den()) * i128::from(MICROS);
+        let Ok(start) = i64::try_from(start / i128::from(copy.rate.num())) else { return Ok(false) };
+        if start < NEAR || !self.is_indexed() {
+            return Ok(false);
+        }
+        let zero = self.clock.zero.rescale(self.clock.base, Rational(1, 1_000_000));
+        let at = zero.saturating_add(start - LEAD);
+        self.input.seek(at, ..at).map(|()| true).map_err(|_| Stop::SoughtPast)
+    }
+
+    fn is_indexed(&self) -> bool {
+        let format = self.input.format();
+        format.name().contains("mov") || format.name().contains("matroska")
+    }
+
+    /// Reads the next packet; `None` at the end.
+    ///
+    /// # Errors
+    /// Where the file ends within a packet, or before the end that its header states.
+    pub(super) fn read(&mut self) -> Result<Option<Packet>, AvError> {
+        const CUT: AvError = AvError::Request("the file was cut short, or is damaged");
+        let mut packet = Packet::empty();
+        match packet.read(&mut self.input) {
+            Ok(()) => {}
+            Err(ffmpeg_next::Error::Eof) if self.ends_early() => return Err(CUT),
+            Err(ffmpeg_next::Error::Eof) => return Ok(None),
+            Err(ffmpeg_next::Error::InvalidData) => return Err(CUT),
+            Err(error) => return Err(error.into()),
+        }
+        let stream = self.input.stream(packet.stream());
+        let base = stream.map_or(Rational(1, 1), |stream| stream.time_base());
+        if let Some(pts) = packet.pts() {
+            let end = pts.saturating_add(packet.duration()).rescale(base, Rational(1, 1_000_000));
+            self.end = self.end.max(end);
+        }
+        let ours = packet.stream() == self.video || Some(packet.stream()) == self.audio;
+        // Transport streams are made to be joined and left at any place.
+        if ours && packet.is_corrupt() && !self.input.format().name().contains("mpegts") {
+            return Err(CUT);
+        }
+        Ok(Some(packet))
+    }
+
+    /// Whether a container whose reader ends quietly where the file does states more than there was.
+    fn ends_early(&self) -> bool {
+        let format = self.input.format();
+        let quiet = format.name().contains("matroska") || format.name().contains("avi");
+        quiet && self.end.saturating_add(SLACK) < self.input.duration()
+    }
+}
+
+/// The best sound if FFmpeg decodes it, else the first that it does.
+fn decodable_sound(input: &format::context::Input) -> Result<Option<usize>, AvError> {
+    let sounds = || input.streams().filter(|stream| stream.parameters().medium() == media::Type::Audio);
+    let known = |stream: &format::stream::Stream<'_>| codec::decoder::find(stream.parameters().id()).is_some();
+    let best = input.streams().best(media::Type::Audio).filter(known).or_else(|| sounds().find(known));
+    match best {
+        Some(stream) => Ok(Some(stream.index())),
+        None if sounds().next().is_some() => Err(AvError::Request("this FFmpeg cannot decode its sound")),
+        None => Ok(None),
+    }
+}
+
+/// Checks that a stream's clock can be divided by.
+pub(super) fn ticks(base: Rational) -> Result<Rational, AvError> {
+    let sane = base.numerator() > 0 && base.denominator() > 0;
+    sane.then_some(base).ok_or(AvError::Request("a stream has no clock"))
+}
+
+/// The clock of a picture, in ticks of its stream.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    /// The tick at which the picture begins.
+    pub(super) zero: i64,
+    /// Seconds a tick.
+    pub(super) base: Rational,
+}
+
+impl Clock {
+    /// Whether a picture that begins at tick `at` is not yet shown when frame `number` of `rate` begins.
+    ///
+    /// Exact, but for what containers round: half a tick, and never more than half a millisecond.
+    pub(super) fn is_later(self, at: i64, number: u64, rate: FrameRate) -> bool {
+        let (num, den) = (i128::from(self.base.numerator()), i128::from(self.base.denominator()));
+        let slack = (1000 * num).min(den);
+        let begins = (i128::from(at) - i128::from(self.zero)).saturating_mul(2000 * num).saturating_sub(slack);
+        let shown = i128::from(number).saturating_mul(i128::from(rate.den())).saturating_mul(2000 * den);
+        begins.saturating_mul(rate.num().into()) > shown
+    }
+
+    /// The place of tick `at` of another stream, in samples of `hertz` since the picture's beginning.
+    pub(super) fn sample(self, at: i64, base: Rational, hertz: u32) -> i64 {
+        let wide = |value: i32| i128::from(value);
+        let (num, den) = (wide(base.numerator()), wide(base.denominator()));
+        let (own_num, own_den) = (wide(self.base.numerator()), wide(self.base.denominator()));
+        let theirs = i128::from(at).saturating_mul(num * own_den);
+        let ours = i128::from(self.zero).saturating_mul(own_num * den);
+        let twice = theirs.saturating_sub(ours).saturating_mul(2 * i128::from(hertz));
+        let all = den * own_den;
+        let nearest = twice.saturating_add(all).div_euclid(2 * all);
+        i64::try_from(nearest).unwrap_or(if nearest < 0 { i64::MIN } else { i64::MAX })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_shown_from_its_own_time_and_rounded_times_count_as_exact() {
+        let clock = |den| Clock { zero: 100, base: Rational(1, den) };
+        for (den, at, number, later) in [
+            (15_360, 100, 0, false),
+            (15_360, 100 + 640, 1, false),
+            (15_360, 100 + 641, 1, true),
+            // 41.67 ms, which Matroska calls 42.
+            (1000, 100 + 42, 1, false),
+            (1000, 100 + 43, 1, true),
+            (30, 101, 0, true),
+            (30, 101, 1, false),
+            (30, 102, 1, true),
+        ] {
+            assert_eq!(clock(den).is_later(at, number, FrameRate::FPS_24), later, "{at} of 1/{den} in {number}");
+        }
+        assert!(clock(1).is_later(i64::MAX, u64::MAX >> 32, FrameRate::FPS_24));
+    }
+
+    #[test]
+    fn sound_is_placed_from_the_pictures_beginning() {
+        let clock = Clock { zero: 90_000, base: Rational(1, 90_000) };
+        assert_eq!(clock.sample(44_100, Rational(1, 44_100), 48_000), 0);
+        assert_eq!(clock.sample(0, Rational(1, 44_100), 48_000), -48_000);
+        assert_eq!(clock.sample(1023, Rational(1, 1000), 48_000), 1104);
+        assert_eq!(clock.sample(i64::MAX, Rational(i32::MAX, 1), 48_000), i64::MAX);
+    }
+}
