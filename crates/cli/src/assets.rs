@@ -75,20 +75,22 @@ pub(crate) struct Item<'s> {
     timed: Option<&'s TimedReference>,
 }
 
+impl Item<'_> {
+    fn still(item: &Reference) -> Item<'_> {
+        Item { kind: Kind::Image, location: &item.location, place: &item.place, timed: None }
+    }
+
+    fn timed(kind: Kind, item: &TimedReference) -> Item<'_> {
+        Item { kind, location: &item.location, place: &item.place, timed: Some(item) }
+    }
+}
+
 /// All references of a shot: images, first and last frame, videos, sounds. Their index here is that of
 /// [`Asset`] in a verdict.
 pub(crate) fn references(shot: &Shot) -> Vec<Item<'_>> {
-    let image =
-        |image: &'_ Reference| Item { kind: Kind::Image, location: &image.location, place: &image.place, timed: None };
-    let images = shot.images.iter().chain(&shot.first_frame).chain(&shot.last_frame).map(image);
-    let timed = |kind: Kind| {
-        move |item| {
-            let TimedReference { location, place, .. } = item;
-            Item { kind, location, place, timed: Some(item) }
-        }
-    };
-    let videos = shot.videos.iter().map(timed(Kind::Video));
-    let audios = shot.audios.iter().map(timed(Kind::Audio));
+    let images = shot.images.iter().chain(&shot.first_frame).chain(&shot.last_frame).map(Item::still);
+    let videos = shot.videos.iter().map(|video| Item::timed(Kind::Video, video));
+    let audios = shot.audios.iter().map(|audio| Item::timed(Kind::Audio, audio));
     images.chain(videos).chain(audios).collect()
 }
 
