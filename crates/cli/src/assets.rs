@@ -11,7 +11,7 @@ use seedpost_core::shot::{Location, Reference, Shot, TimedReference};
 use seedpost_media::{MediaError, probe};
 
 use crate::progress::Bar;
-use crate::project::{Project, open_plain, worker};
+use crate::project::{Project, open_plain, with_worker};
 
 /// Every file of a list, measured; or why it could not be. URLs are here only where they were fetched.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(crate) fn measure_file(path: &Path) -> Result<MediaInfo, String> {
         Ok(info) => Ok(info),
         Err(MediaError::Unsupported(what)) => {
             let absolute = path.canonicalize().map_err(|error| error.to_string())?;
-            worker().probe(absolute).map_err(|error| format!("{what}; {error}"))
+            with_worker(|worker| worker.probe(absolute)).map_err(|error| format!("{what}; {error}"))
         }
         Err(error) => Err(error.to_string()),
     }

@@ -1,5 +1,6 @@
 //! A project's folder: where things lie, files that are whole or absent, and one writer at a time.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -215,9 +216,13 @@ pub(crate) fn worker_program() -> PathBuf {
     named.or_else(beside).unwrap_or_else(|| PathBuf::from("seedpost-av"))
 }
 
-/// A worker that is started when it is first needed.
-pub(crate) fn worker() -> Worker {
-    Worker::new(worker_program(), PATIENCE)
+thread_local! {
+    static WORKER: RefCell<Worker> = RefCell::new(Worker::new(worker_program(), PATIENCE));
+}
+
+/// Asks this thread's worker, which is started when it is first needed and then kept.
+pub(crate) fn with_worker<T>(ask: impl FnOnce(&mut Worker) -> T) -> T {
+    WORKER.with_borrow_mut(ask)
 }
 
 /// A ledger failure with what to do about it.

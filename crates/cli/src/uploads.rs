@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assets::{Measured, content_type, local, references};
 use crate::output::{Exit, Failure};
-use crate::project::{Project, digest, digest_text, open_plain, worker, write_by_name, write_whole};
+use crate::project::{Project, digest, digest_text, open_plain, with_worker, write_by_name, write_whole};
 use crate::trim_plan::{ShotPlan, SoundPlan};
 
 /// A supplied sound and what is sent of it.
@@ -188,7 +188,7 @@ fn make_video(project: &Project, name: &str, path: &Path, sha256: &str, fit: Vid
     write_by_name(&upload, |out| {
         let out = out.to_owned();
         let order = TranscodeOrder { source, out, start, frames, rate, width, height, rotation, max_bytes };
-        worker().transcode(order).map_err(|error| failed(name, &error))
+        with_worker(|worker| worker.transcode(order)).map_err(|error| failed(name, &error))
     })?;
     Ok(upload)
 }

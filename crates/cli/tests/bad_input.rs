@@ -90,7 +90,7 @@ fn ten_faults_are_told_at_once_in_the_order_of_the_list() {
     let (code, out, _) = run(folder.path(), &["check", "--json"]);
     assert_eq!(code, 3);
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(report["schema"], "seedpost.error/1");
+    assert_eq!(report["schema"], "seedpost.check/1");
     let faults = report["faults"].as_array().unwrap();
     let rules: Vec<&str> = faults.iter().map(|fault| fault["rule"].as_str().unwrap()).collect();
     let expected = [

@@ -197,7 +197,7 @@ impl Movie {
         all
     }
 
-    /// The samples of a sound track that are heard.
+    /// The samples of a sound track that are heard, with the silence before them.
     #[must_use]
     pub fn heard(&self, track: &Track) -> Option<Samples> {
         let (rate, _) = track.sound?;
@@ -205,7 +205,8 @@ impl Movie {
             .divide(u128::from(track.ticks).checked_mul(u128::from(rate.hertz()))?, u128::from(track.timescale))?;
         let presentation = self.presentation(track);
         let after = all.saturating_sub(presentation.skip);
-        Some(Samples(presentation.length.map_or(after, |length| length.min(after))))
+        let heard = presentation.length.map_or(after, |length| length.min(after));
+        Some(Samples(presentation.delay.saturating_add(heard)))
     }
 }
 
@@ -368,7 +369,9 @@ fn read_sound_entry(entry: Atom<'_>, track: &mut Track) -> Result<(), MediaError
         }
         None => stated,
     };
-    let rate = plausible_rate(hertz).ok_or_else(|| entry.fault(format!("a sample rate of {hertz} Hz")))?;
+    // A sample entry has 16 bits for the rate: faster sound says it elsewhere.
+    let unknown = || MediaError::Unsupported(format!("sound that gives its rate as {hertz} Hz"));
+    let rate = plausible_rate(hertz).ok_or_else(unknown)?;
     if channels == 0 {
         return Err(entry.fault("no channels"));
     }

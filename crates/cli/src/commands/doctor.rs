@@ -10,7 +10,7 @@ use super::block_on;
 use crate::assets::measure_file;
 use crate::keys::Environment;
 use crate::output::{Exit, Failure, result_json, say};
-use crate::project::{worker, worker_program};
+use crate::project::{with_worker, worker_program};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -59,7 +59,7 @@ fn encoder() -> Finding {
             captions: vec!["doctor".to_owned()],
             sound: None,
         };
-        worker().clip(order).map_err(|error| error.to_string())?;
+        with_worker(|worker| worker.clip(order)).map_err(|error| error.to_string())?;
         let video = measure_file(&out)?.video.ok_or("the clip has no picture")?;
         Ok(format!("{} encodes {}", worker_program().display(), video.codec))
     };
