@@ -377,13 +377,11 @@ impl Check<'_> {
 
     fn videos(&mut self, assets: &[Asset]) {
         let videos = self.of(assets, Kind::Video);
-        let part = |(_, asset, info): &(usize, &Asset, _)| VideoPart {
-            info: *info,
-            start: asset.start,
-            end: asset.end,
-            priority: asset.priority,
+        let part = |asset: &Asset, info| {
+            let &Asset { start, end, priority, .. } = asset;
+            VideoPart { info, start, end, priority }
         };
-        let parts: Vec<VideoPart<'_>> = videos.iter().map(part).collect();
+        let parts: Vec<VideoPart<'_>> = videos.iter().map(|(_, asset, info)| part(asset, info)).collect();
         let fits = fit::videos(&parts, &self.model.limits.video);
         for ((index, asset, _), fit) in videos.into_iter().zip(fits) {
             if let Some(copy) = self.take(asset, fit) {
