@@ -33,6 +33,7 @@ bench: deps
 	command -v hyperfine >/dev/null || $(SUDO) apt-get install -y hyperfine
 	$(CARGO) build --release --locked --package seedpost-cli
 	python3 crates/cli/benches/against_ffmpeg.py $(RELEASE)
+	python3 crates/cli/benches/assets.py $(RELEASE)
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 

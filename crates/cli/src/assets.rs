@@ -168,6 +168,11 @@ impl Measured {
         self.0.get(name)?.as_ref().ok()
     }
 
+    /// Whether a file was looked at, with whatever result.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Adds what was found at a URL.
     pub(crate) fn add(&mut self, url: String, result: Result<MediaInfo, String>) {
         self.0.insert(url, result);

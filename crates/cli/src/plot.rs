@@ -13,6 +13,8 @@ const WIDTH: u64 = 1200;
 const HALF: u64 = 60;
 /// The height of a row: title, waveform, scale.
 const ROW: u64 = 190;
+/// Where the first waveform begins, below the legend.
+const TOP: u64 = 80;
 
 /// A drawing that grows by a row for each sound.
 pub(crate) struct Plot {
@@ -28,7 +30,7 @@ impl Plot {
 
     /// Adds a sound, heard whole, and what is planned for it.
     pub(crate) fn add(&mut self, title: &str, survey: &Survey, plan: &Planned) {
-        let top = self.count * ROW + 40;
+        let top = self.count * ROW + TOP;
         self.count += 1;
         let total = plan.cut.source.0.max(1);
         let x = |sample: u64| u128::from(sample.min(total)) * u128::from(WIDTH) / u128::from(total) + 20;
@@ -72,12 +74,19 @@ impl Plot {
 
     /// The whole picture.
     pub(crate) fn finish(self) -> String {
-        let (width, height) = (WIDTH + 40, self.count * ROW + 40);
+        let (width, height) = (WIDTH + 40, self.count * ROW + TOP);
+        let legend = ["kept", "left-out", "pause", "fade", "cut"].into_iter().zip([20, 120, 220, 320, 420]);
+        let legend: String = legend
+            .map(|(class, x)| {
+                let name = class.replace('-', " ");
+                format!("<rect class=\"{class}\" x=\"{x}\" y=\"14\" width=\"14\" height=\"14\"/><text class=\"small\" x=\"{}\" y=\"26\">{name}</text>\n", x + 20)
+            })
+            .collect();
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
              <style>text{{font:14px sans-serif}}.small{{font-size:12px;fill:#555}}.left-out{{fill:#eee}}.kept{{fill:#d7ecd9}}\
              .pause{{fill:#7aa7d8;fill-opacity:.35}}.fade{{fill:#e8a33d;fill-opacity:.8}}.cut{{fill:#c0392b}}.wave{{fill:#333;stroke:none}}</style>\n\
-             <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n{}</svg>\n",
+             <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n{legend}{}</svg>\n",
             self.rows
         )
     }

@@ -259,6 +259,11 @@ impl<'f> TableReader<'f> {
         &self.place
     }
 
+    /// The line of each key that has not been taken yet, where the format tells it.
+    pub(crate) fn lines(&self) -> BTreeMap<String, u32> {
+        self.entries.iter().filter_map(|(key, node)| Some((key.clone(), node.line?))).collect()
+    }
+
     fn wrong_type<T>(&mut self, place: &Place, found: &Value, allowed: &str) -> Option<T> {
         self.fault(Fault::new("list.type", place, found.describe(), allowed, format!("write {allowed}")));
         None

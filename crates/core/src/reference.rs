@@ -159,7 +159,7 @@ pub fn judge_list(list: &ShotList) -> Vec<Fault> {
 fn check_provider(shot: &Shot) -> Option<Fault> {
     let provider = shot.render.provider;
     matches!(provider, ProviderName::Ark | ProviderName::Openai).then(|| {
-        let place = shot.place.within("provider", None);
+        let place = shot.at("provider");
         let fix = "use provider = \"simulator\" or \"fal\"";
         Fault::new("render.provider", &place, provider.as_str(), "simulator or fal in this version", fix)
     })
@@ -171,7 +171,7 @@ fn unknown_model(shot: &Shot, catalog: &Catalog) -> Fault {
     let known: Vec<String> =
         catalog.models().iter().map(|row| format!("{} {} on {}", row.model, row.tier, row.provider)).collect();
     let names: Vec<&str> = catalog.models().iter().map(|row| row.model.as_str()).collect();
-    let place = shot.place.within("model", None);
+    let place = shot.at("model");
     Fault::new("render.model", &place, found, known.join(", "), suggestion(&render.model, &names))
 }
 
@@ -253,7 +253,7 @@ impl Check<'_> {
             if !allowed.contains(found) {
                 let known: Vec<&str> = allowed.iter().map(String::as_str).collect();
                 let fix = suggestion(found, &known);
-                self.fault(rule, &shot.place.within(key, None), found.clone(), allowed.join(", "), fix);
+                self.fault(rule, &shot.at(key), found.clone(), allowed.join(", "), fix);
             }
         }
         let Range { min, max } = model.seconds;
@@ -262,16 +262,16 @@ impl Check<'_> {
         {
             let fix = format!("write `duration = {}`, or split the shot", seconds.clamp(min, max));
             let allowed = format!("{min} to {max} s, or \"auto\"");
-            self.fault("shot.duration", &shot.place.within("duration", None), format!("{seconds} s"), allowed, fix);
+            self.fault("shot.duration", &shot.at("duration"), format!("{seconds} s"), allowed, fix);
         }
         if let Some(seed) = shot.seed.filter(|_| !model.seed) {
             let fix = "remove `seed`, or use seedance-1.5-pro";
-            self.fault("shot.seed", &shot.place.within("seed", None), seed.to_string(), "no seed", fix);
+            self.fault("shot.seed", &shot.at("seed"), seed.to_string(), "no seed", fix);
         }
         if let Some(language) = &shot.language {
             let primary = language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
             if !model.languages.contains(&primary) {
-                let place = shot.place.within("language", None);
+                let place = shot.at("language");
                 let fix = "expect to mend lip sync by ADR, or render in a listed language";
                 self.fault("shot.language", &place, language.clone(), model.languages.join(", "), fix);
             }
@@ -285,7 +285,7 @@ impl Check<'_> {
             self.fault("reference.mode", &place, "references", "a first and a last frame at most", fix);
         }
         if mode == Mode::Reference && self.shot.first_frame.is_some() {
-            let place = place.within("first_frame", None);
+            let place = self.shot.at("first_frame");
             let fix = "move the picture into `images`, or drop the references";
             let allowed = "either frames or references";
             self.fault("frame.with_references", &place, "first_frame beside references", allowed, fix);
@@ -420,7 +420,7 @@ impl Check<'_> {
         let sources: Vec<trim::Source> = sounds.iter().map(|(_, _, _, source)| source.clone()).collect();
         match trim::plan(&sources, limit, Method::Tail) {
             Err(error) => {
-                let place = self.shot.place.within("audios", None);
+                let place = self.shot.at("audios");
                 let allowed = format!("at most {} s together, each at least {} s", limit.combined, limit.least);
                 let fix = "drop a sound, or correct `in` and `out`";
                 self.fault("audio.combined_duration", &place, error.to_string(), allowed, fix);
@@ -472,7 +472,7 @@ impl Check<'_> {
 
     /// Each tag of the prompt needs a file, and each file a tag.
     fn tags(&mut self) {
-        let place = self.shot.place.within("prompt", None);
+        let place = self.shot.at("prompt");
         let counts =
             [("Image", self.shot.images.len()), ("Video", self.shot.videos.len()), ("Audio", self.shot.audios.len())];
         for (word, count) in counts {

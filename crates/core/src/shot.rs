@@ -5,6 +5,7 @@
 
 mod read;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -228,6 +229,8 @@ pub struct Shot {
     pub id: ShotId,
     /// Where it stands in the list.
     pub place: Place,
+    /// The line of each of its keys, where the format tells it.
+    pub lines: BTreeMap<String, u32>,
     /// What the model is told, with tags such as `@Image1`.
     pub prompt: String,
     /// How long the clip shall be.
@@ -262,6 +265,14 @@ pub struct Shot {
     pub takes: u32,
     /// The take that goes into the cut; the last finished one where absent.
     pub select: Option<u32>,
+}
+
+impl Shot {
+    /// Where one of its keys stands; the shot itself where the key is inherited.
+    #[must_use]
+    pub fn at(&self, key: &str) -> Place {
+        self.place.within(key, self.lines.get(key).copied())
+    }
 }
 
 /// A whole, valid shot list.
@@ -344,6 +355,7 @@ mod tests {
             assert_eq!((shot.duration, shot.audios[0].start), (ShotDuration::Seconds(8), Some(ClockTime(1_500_000))));
             // Only TOML tells lines.
             shot.place.line = None;
+            shot.lines.clear();
             shot.audios[0].place.line = None;
         }
         assert_eq!(toml, json);

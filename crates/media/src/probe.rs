@@ -138,7 +138,7 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
 fn read_wav<R: Read + Seek + Send + Sync + 'static>(mut source: R, info: &mut MediaInfo) -> Result<(), MediaError> {
     match riff::read(&mut source) {
         Ok(wav) => {
-            info.container = "wav".to_owned();
+            info.container = if wav.large { "rf64" } else { "wav" }.to_owned();
             info.audio = Some(AudioInfo {
                 codec: wav.codec(),
                 sample_rate: wav.rate,
@@ -160,13 +160,14 @@ fn read_sound<R: Read + Seek + Send + Sync + 'static>(
     info: &mut MediaInfo,
 ) -> Result<(), MediaError> {
     let counted = decode::count(source)?;
+    let lossless = counted.codec == "flac" || counted.codec.starts_with("pcm_");
     info.container = format.to_owned();
     info.audio = Some(AudioInfo {
         codec: counted.codec,
         sample_rate: counted.rate,
         channels: counted.channels,
         samples: Some(counted.samples),
-        priming: counted.priming,
+        priming: counted.priming.or(lossless.then_some(0)),
     });
     Ok(())
 }

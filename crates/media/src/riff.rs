@@ -19,6 +19,8 @@ const BLOCK: u64 = 8192;
 /// What a WAV's header says, checked against the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wav {
+    /// Whether it is an RF64 or BW64, which plain WAV readers refuse.
+    pub(crate) large: bool,
     /// Whether samples are integers (format 1) or floats (format 3).
     pub(crate) float: bool,
     pub(crate) channels: u16,
@@ -73,7 +75,7 @@ pub(crate) fn read<R: Read + Seek>(source: &mut R) -> Result<Wav, MediaError> {
             b"ds64" => large = Some(read_large(source, body)?),
             b"data" => {
                 let size = large.filter(|_| size == u64::from(u32::MAX)).unwrap_or(size);
-                return sound(format, body, size, length);
+                return sound(format, body, size, length).map(|wav| Wav { large: large.is_some(), ..wav });
             }
             _ => {}
         }
@@ -210,5 +212,5 @@ fn sound(format: Option<Format>, start: u64, size: u64, length: u64) -> Result<W
         return Err(fault(format!("its header says {size} bytes of sound, the file holds {there}: it was cut short")));
     }
     let samples = size.checked_div(block.into()).unwrap_or(0);
-    Ok(Wav { float, channels, rate, bits, start, samples: Samples(samples) })
+    Ok(Wav { large: false, float, channels, rate, bits, start, samples: Samples(samples) })
 }

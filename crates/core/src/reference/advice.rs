@@ -61,7 +61,7 @@ const LANGUAGES: [&str; 12] = [
 /// Everything worth knowing about a shot's prompt.
 #[must_use]
 pub(super) fn hints(shot: &Shot) -> Vec<Fault> {
-    let place = shot.place.within("prompt", None);
+    let place = shot.at("prompt");
     let words = words(&shot.prompt);
     let sound = lane::decide(shot).generate_audio;
     let mut hints = Vec::new();

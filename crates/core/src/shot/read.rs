@@ -102,6 +102,7 @@ fn read_shot(node: Node, place: Place, render: &RenderSettings, faults: &mut Vec
     let mut table = TableReader::open(node, place, faults);
     let id = read_id(&mut table);
     let place = table.place().clone();
+    let lines = table.lines();
     let prompt = read_prompt(&mut table);
     let shot = Shot {
         id: id.unwrap_or_else(|| ShotId(UNNAMED.to_owned())),
@@ -123,6 +124,7 @@ fn read_shot(node: Node, place: Place, render: &RenderSettings, faults: &mut Vec
         takes: table.integer("takes", 1..=MAX_TAKES).unwrap_or(1),
         select: table.integer("select", 1..=MAX_TAKES),
         place,
+        lines,
     };
     check_combination(&shot, &mut table);
     table.close();
@@ -267,7 +269,7 @@ fn timed(node: Node, place: Place, faults: &mut Vec<Fault>) -> Option<TimedRefer
 /// Rules between the fields of one shot that hold for every provider.
 fn check_combination(shot: &Shot, table: &mut TableReader<'_>) {
     if let Some(select) = shot.select.filter(|select| *select > shot.takes) {
-        let place = shot.place.within("select", None);
+        let place = shot.at("select");
         table.fault(Fault::new(
             "shot.select",
             &place,
@@ -277,7 +279,7 @@ fn check_combination(shot: &Shot, table: &mut TableReader<'_>) {
         ));
     }
     if shot.lane == Some(Lane::Keep) && shot.generate_audio == Some(false) {
-        let place = shot.place.within("lane", None);
+        let place = shot.at("lane");
         table.fault(Fault::new(
             "lane.nothing_to_keep",
             &place,
@@ -287,7 +289,7 @@ fn check_combination(shot: &Shot, table: &mut TableReader<'_>) {
         ));
     }
     if shot.lane == Some(Lane::Keep) && shot.intent == Some(Intent::Broadcast) {
-        let place = shot.place.within("lane", None);
+        let place = shot.at("lane");
         table.fault(Fault::new(
             "lane.broadcast",
             &place,
@@ -297,7 +299,7 @@ fn check_combination(shot: &Shot, table: &mut TableReader<'_>) {
         ));
     }
     if shot.last_frame.is_some() && shot.first_frame.is_none() {
-        let place = shot.place.within("last_frame", None);
+        let place = shot.at("last_frame");
         table.fault(Fault::new(
             "frame.last_alone",
             &place,

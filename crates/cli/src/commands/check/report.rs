@@ -43,6 +43,8 @@ pub(super) struct Report {
     pub(super) faults: Vec<Fault>,
     /// The shots, in order.
     pub(super) shots: Vec<ShotReport>,
+    /// How many URLs were not read.
+    unread: usize,
 }
 
 impl Report {
@@ -52,7 +54,8 @@ impl Report {
         faults.extend(reference::judge_list(&project.list));
         let shots = project.list.shots.par_iter().zip(form.shots);
         let shots = shots.map(|(shot, form)| ShotReport::new(shot, form, measured)).collect();
-        Report { list: project.path.display().to_string(), faults, shots }
+        let unread = assets::urls(project).into_iter().filter(|url| !measured.has(url)).count();
+        Report { list: project.path.display().to_string(), faults, shots, unread }
     }
 
     /// All faults, in order.
@@ -109,6 +112,9 @@ impl Report {
         let hints =
             if hints > 0 { format!(", {hints} hint{}", if hints == 1 { "" } else { "s" }) } else { String::new() };
         say(format_args!("{}: {count} of {all} shot{plural} may be sent{hints}", self.list));
+        if self.unread > 0 {
+            say(format_args!("{} references are URLs and were not read: add --fetch", self.unread));
+        }
     }
 
     /// The report as JSON; its schema is docs/check.schema.json.
@@ -132,6 +138,7 @@ impl Report {
             "errors": self.count(Severity::Error),
             "warnings": self.count(Severity::Warning),
             "hints": self.count(Severity::Hint),
+            "unread_urls": self.unread,
             "faults": self.all().collect::<Vec<_>>(),
             "shots": self.shots.iter().map(shot).collect::<Vec<_>>(),
         })
