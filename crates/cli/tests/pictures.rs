@@ -118,9 +118,7 @@ fn a_damaged_video_is_told_and_leaves_no_half_copy() {
     bytes[2000..middle].fill(0);
     std::fs::write(&reel, bytes).unwrap();
     let (code, _, err) = run(folder.path(), &["conform"]);
-    if code != 0 {
-        assert!(code == 3 && err.contains("reel.mp4") && err.contains("fix:"), "{err}");
-    }
+    assert!(code == 3 && err.contains("reel.mp4") && err.contains("fix:"), "{code}: {err}");
     let left = std::fs::read_dir(folder.path().join(".seedpost/conformed")).unwrap();
     let names: Vec<Value> =
         left.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned().into()).collect();
