@@ -129,7 +129,13 @@ fn make_sound(project: &Project, shot: &Shot, sound: &SoundPlan, measured: &Meas
         upload,
         upload_sha256,
     };
-    let Some(bits) = bits else { return Ok(done(path, source_sha256.clone())) };
+    let Some(bits) = bits else {
+        if cut.trims() {
+            let fix = "keep less of it, or convert it to 48 kHz and 24 bits";
+            return Err(Failure::new(Exit::Invalid, format!("{name}: no copy of this length fits the limits"), fix));
+        }
+        return Ok(done(path, source_sha256.clone()));
+    };
     let (rate, kept) = (cut.rate.hertz(), cut.kept);
     let upload =
         conformed(project, &format!("sound/2 {source_sha256} {rate} {} {} {bits}", kept.start.0, kept.end.0), "wav");

@@ -3,6 +3,7 @@
 //! Every rule reads its number from the catalog, and every fault names the catalog's source.
 
 mod advice;
+mod demand;
 pub mod fit;
 
 use crate::catalog::{Catalog, KindLimits, Mode, Model, Range};
@@ -11,6 +12,7 @@ use crate::media::MediaInfo;
 use crate::shot::{ProviderName, Shot, ShotDuration, ShotList, suggestion};
 use crate::time::{ClockTime, FrameRate, Rounding, Samples};
 use crate::trim::{self, Method};
+pub use demand::demand;
 use fit::{Fit, StillFit, VideoFit, VideoPart};
 
 /// What an asset is used as.
@@ -137,6 +139,7 @@ pub fn judge_row(shot: &Shot, assets: &[Asset], model: &Model) -> Verdict {
     check.settings();
     check.mode();
     check.counts(assets);
+    check.parts_of_urls(assets);
     check.stills(assets);
     check.videos(assets);
     check.sounds(assets);
@@ -173,55 +176,6 @@ fn unknown_model(shot: &Shot, catalog: &Catalog) -> Fault {
     let names: Vec<&str> = catalog.models().iter().map(|row| row.model.as_str()).collect();
     let place = shot.at("model");
     Fault::new("render.model", &place, found, known.join(", "), suggestion(&render.model, &names))
-}
-
-/// What a model's row demands by a rule of the catalog, in words; `None` where it sets no limit.
-#[must_use]
-pub fn demand(rule: &str, model: &Model) -> Option<String> {
-    let limits = &model.limits;
-    let (kind, what) = rule.split_once('.')?;
-    let kind = match kind {
-        "image" => &limits.image,
-        "video" => &limits.video,
-        "audio" => &limits.audio,
-        _ => return demand_of_shot(rule, model),
-    };
-    let most = |bytes: u64| format!("at most {bytes} bytes");
-    let span = |range: Range, unit: &str| format!("{} to {}{unit}", range.min, range.max);
-    match what {
-        "count" => Some(format!("at most {}", kind.count)),
-        "format" if kind.codecs.is_empty() => Some(kind.formats.join(", ")),
-        "format" => Some(format!("{} in {}", kind.codecs.join(" or "), kind.formats.join(", "))),
-        "bytes" => kind.bytes.map(most),
-        "combined_bytes" => kind.combined_bytes.map(most),
-        "side" => kind.side.map(|range| span(range, " pixels")),
-        "area" => kind.area.map(|range| span(range, " pixels, width × height")),
-        "aspect" => {
-            kind.aspect.map(|range| format!("{} to {}", fit::thousandths(range.min), fit::thousandths(range.max)))
-        }
-        "rate" => kind.rate.map(|range| span(range, " frames a second")),
-        "duration" => kind.each_seconds.map(|range| span(range, " s each")),
-        "combined_duration" => kind.combined_seconds.map(|range| span(range, " s together")),
-        "needs_picture" => limits.audio_needs_picture.then(|| "an image or video beside the sound".to_owned()),
-        _ => None,
-    }
-}
-
-fn demand_of_shot(rule: &str, model: &Model) -> Option<String> {
-    match rule {
-        "render.resolution" => Some(model.resolutions.join(", ")),
-        "render.aspect_ratio" => Some(model.aspect_ratios.join(", ")),
-        "shot.duration" => Some(format!("{} to {} s, or auto", model.seconds.min, model.seconds.max)),
-        "shot.seed" => Some(if model.seed { "a seed may be given" } else { "no seed" }.to_owned()),
-        "shot.language" => Some(model.languages.join(", ")),
-        "reference.total" => Some(format!("at most {} files", model.limits.total_files)),
-        "reference.mode" | "frame.with_references" => {
-            let modes: Vec<&str> = model.endpoints.keys().map(String::as_str).collect();
-            Some(format!("one of: {}", modes.join(", ")))
-        }
-        "reference.kind" => Some("each file in its own list".to_owned()),
-        _ => None,
-    }
 }
 
 struct Check<'a> {
@@ -316,6 +270,14 @@ impl Check<'_> {
         if self.model.limits.audio_needs_picture && !assets.is_empty() && !pictures {
             let allowed = "sound with at least one image or video";
             self.fault("audio.needs_picture", &place, "sound alone", allowed, "add an image or a video");
+        }
+    }
+
+    fn parts_of_urls(&mut self, assets: &[Asset]) {
+        for asset in assets.iter().filter(|asset| asset.remote && (asset.start.is_some() || asset.end.is_some())) {
+            let found = format!("{}: with `in` or `out`", asset.name);
+            let fix = "download it, and name the local copy";
+            self.fault("reference.remote", &asset.place, found, "a URL that is sent whole", fix);
         }
     }
 

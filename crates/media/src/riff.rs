@@ -13,8 +13,8 @@ use crate::{MediaError, plausible_rate};
 
 /// The most chunks before the sound; a real file has a handful.
 const MAX_CHUNKS: usize = 1024;
-/// Samples of all channels that are read at a time.
-const BLOCK: u64 = 8192;
+/// The bytes that are read at a time.
+const BLOCK: u64 = 1 << 17;
 
 /// What a WAV's header says, checked against the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +122,7 @@ pub(crate) fn samples<R: Read + Seek>(
     sink: Sink<'_>,
 ) -> Result<(), MediaError> {
     let frame = wav.frame();
+    let most = BLOCK.checked_div(frame as u64).unwrap_or(0).max(1);
     let decode = decoder(wav).ok_or_else(|| MediaError::Unsupported(format!("a WAV in {}", wav.codec())))?;
     let end = range.end.min(wav.samples).0;
     let mut at = range.start.0.min(end);
@@ -129,7 +130,7 @@ pub(crate) fn samples<R: Read + Seek>(
     let mut bytes = Vec::new();
     let mut planes: Vec<Vec<f32>> = vec![Vec::new(); wav.channels.into()];
     while at < end {
-        let frames = end.saturating_sub(at).min(BLOCK);
+        let frames = end.saturating_sub(at).min(most);
         bytes.clear();
         let wanted = frames.saturating_mul(frame as u64);
         source.by_ref().take(wanted).read_to_end(&mut bytes)?;
