@@ -8,6 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use seedpost_core::time::{SampleRate, Samples, TimeRange};
 
+use crate::decode::Sink;
 use crate::{MediaError, plausible_rate};
 
 /// The most chunks before the sound; a real file has a handful.
@@ -116,7 +117,7 @@ pub(crate) fn samples<R: Read + Seek>(
     source: &mut R,
     wav: &Wav,
     range: TimeRange<Samples>,
-    sink: &mut dyn FnMut(&[&[f32]]) -> Result<(), MediaError>,
+    sink: Sink<'_>,
 ) -> Result<(), MediaError> {
     let frame = wav.frame();
     let decode = decoder(wav).ok_or_else(|| MediaError::Unsupported(format!("a WAV in {}", wav.codec())))?;
