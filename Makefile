@@ -4,8 +4,8 @@
 # make lint    formatting, clippy, rustdoc, licences
 # make deps    installs the Debian packages that are missing
 
-PACKAGES = build-essential clang curl ffmpeg libavcodec-dev libavformat-dev libavutil-dev libclang-dev \
-           libswresample-dev libswscale-dev pkg-config python3 python3-venv
+PACKAGES = build-essential clang curl ffmpeg imagemagick libavcodec-dev libavformat-dev libavutil-dev libclang-dev \
+           libsox-fmt-mp3 libswresample-dev libswscale-dev pkg-config python3 python3-venv sox
 CARGO ?= cargo
 PYTHON = .venv/bin/python
 RELEASE = target/release/seedpost

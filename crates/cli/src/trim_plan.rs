@@ -269,7 +269,7 @@ fn plan(
     let plans = trim::plan(&sources, limit, method).map_err(PlanError::Trim)?;
     let settle = |(name, plan): (&&str, Planned)| {
         let open = || open_plain(&project.root.join(name)).map_err(MediaError::from);
-        survey::settle(open, plan).map_err(|error| PlanError::Media((*name).to_owned(), error))
+        survey::settle(open, plan, limit.least).map_err(|error| PlanError::Media((*name).to_owned(), error))
     };
     names.par_iter().zip(plans).map(settle).collect()
 }

@@ -376,28 +376,35 @@ impl Check<'_> {
         for (asset, _, _, source) in &sounds {
             self.sound_length(asset, source, limits);
         }
-        if self.verdict.faults.len() > before {
-            return;
-        }
+        let lengths_are_good = self.verdict.faults.len() == before;
         let sources: Vec<trim::Source> = sounds.iter().map(|(_, _, _, source)| source.clone()).collect();
-        match trim::plan(&sources, limit, Method::Tail) {
+        let over = lengths_are_good && self.are_trimmed(assets, &sources, limit);
+        for (asset, info, audio, source) in &sounds {
+            // Another method may keep more of this one: at most what is wanted of it.
+            let most = limit.each.samples(source.rate, Rounding::Up).unwrap_or_default();
+            let kept = wanted(source);
+            let fit = fit::sound(info, audio, kept.min(most), over || kept < source.samples, limits);
+            // How it is cut is settled by the trim plan.
+            let _ = self.take(asset, fit);
+        }
+    }
+
+    /// Whether sounds are too long together; notes it, or that nothing helps.
+    fn are_trimmed(&mut self, assets: &[Asset], sources: &[trim::Source], limit: trim::Limit) -> bool {
+        match trim::plan(sources, limit, Method::Tail) {
             Err(error) => {
                 let place = self.shot.at("audios");
                 let allowed = format!("at most {} s together, each at least {} s", limit.combined, limit.least);
                 let fix = "drop a sound, or correct `in` and `out`";
                 self.fault("audio.combined_duration", &place, error.to_string(), allowed, fix);
+                false
             }
             Ok(plans) => {
                 let over = plans.iter().any(|plan| plan.end != trim::Edge::Wanted);
-                for ((asset, info, audio, source), plan) in sounds.iter().zip(&plans) {
-                    // Another method may keep more of this one: at most what is wanted of it.
-                    let most = limit.each.samples(source.rate, Rounding::Up).unwrap_or_default();
-                    let kept = if over { wanted(source).min(most) } else { plan.cut.kept.length() };
-                    let fit = fit::sound(info, audio, kept, over || plan.cut.trims(), limits);
-                    // How it is cut is settled by the trim plan.
-                    let _ = self.take(asset, fit);
+                if over {
+                    self.trimmed(assets, sources, limit);
                 }
-                self.trimmed(assets, &sources, limit);
+                over
             }
         }
     }
@@ -417,19 +424,15 @@ impl Check<'_> {
         }
     }
 
-    /// Notes that sounds are trimmed, where they are.
+    /// Notes that sounds are trimmed.
     fn trimmed(&mut self, assets: &[Asset], sources: &[trim::Source], limit: trim::Limit) {
         let length = |source: &trim::Source| wanted(source).clock(source.rate, Rounding::Up).unwrap_or_default();
         let total = sources.iter().fold(0_u64, |sum, source| sum.saturating_add(length(source).0));
-        let longest = sources.iter().map(length).max().unwrap_or_default();
-        // Each length is rounded up by less than a microsecond.
-        if total > limit.combined.0.saturating_add(sources.len() as u64) || longest > limit.each {
-            let what = format!("{} s together are trimmed to {} s", ClockTime(total), limit.combined);
-            if let Some(remote) = assets.iter().find(|asset| asset.kind == Kind::Audio && asset.remote) {
-                return self.remote("audio.combined_duration", &remote.place, what);
-            }
-            self.verdict.changes.push(Change { rule: "audio.combined_duration", asset: "sound".to_owned(), what });
+        let what = format!("{} s together are trimmed to {} s", ClockTime(total), limit.combined);
+        if let Some(remote) = assets.iter().find(|asset| asset.kind == Kind::Audio && asset.remote) {
+            return self.remote("audio.combined_duration", &remote.place, what);
         }
+        self.verdict.changes.push(Change { rule: "audio.combined_duration", asset: "sound".to_owned(), what });
     }
 
     /// Each tag of the prompt needs a file, and each file a tag.

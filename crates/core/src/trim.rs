@@ -1,8 +1,8 @@
 //! The trim plan: who gets how much of the combined sound limit, and where each sound is cut.
 //!
-//! What fits is left alone. Else lower priority numbers go first; what a priority cannot have whole is
-//! shared among its sounds in proportion to their lengths, and every sound keeps at least
-//! [`Limit::least`] (or all of itself). The samples are not read here: where it is quiet is told.
+//! What fits is left alone. Else every sound has at least [`Limit::least`] (or all of itself) first, then
+//! lower priority numbers go first; what a priority cannot have whole is shared among its sounds in
+//! proportion to what each still lacks. The samples are not read here: where it is quiet is told.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,8 @@ pub enum Method {
     /// share's end, and what it leaves goes to the next.
     #[default]
     Pauses,
-    /// Every sound has a share in proportion to its length, whatever its priority, and is cut at its end.
+    /// Every sound has the least, and of the rest a share in proportion to what it lacks, whatever its
+    /// priority, and is cut at its end.
     Proportional,
     /// One sound after the other, by priority, is kept whole until the limit is reached; the rest lose
     /// their tails.
@@ -274,8 +275,8 @@ fn pause_before(source: &Source, start: Samples, end: Samples, limit: Limit) -> 
     Some(quiet.end.min(end)).filter(|at| at.0 >= first)
 }
 
-/// Shares of the combined limit, each of at least the least (or all there is): lower ranks first, and
-/// in proportion to the lengths within a rank. Their sum is never above the limit.
+/// Shares of the combined limit: to each the least (or all there is); of the rest, lower ranks first, and
+/// within a rank in proportion to what each still lacks. Their sum is never above the limit.
 ///
 /// # Errors
 /// Even the least of each is too much: says which to drop.

@@ -5,7 +5,7 @@
 
 use std::io::{Read, Seek};
 
-use seedpost_core::time::{Rounding, SampleRate, Samples, TimeRange};
+use seedpost_core::time::{ClockTime, Rounding, SampleRate, Samples, TimeRange};
 use seedpost_core::trim::{Cut, Edge, Planned};
 
 use crate::MediaError;
@@ -161,27 +161,31 @@ impl Survey {
     }
 }
 
-/// Moves the cuts of a plan inwards, by at most 5 ms, to where the sound crosses zero. What a person or
-/// the file itself has set stays.
+/// Moves the cuts of a plan inwards, by at most 5 ms, to where the sound crosses zero, as long as `least` is
+/// left. What a person or the file itself has set stays.
 ///
 /// # Errors
 /// As [`each`].
 pub fn settle<R: Read + Seek + Send + Sync + 'static>(
     source: impl Fn() -> Result<R, MediaError>,
     plan: Planned,
+    least: ClockTime,
 ) -> Result<Planned, MediaError> {
     let Cut { rate, kept, .. } = plan.cut;
-    let span = Rounding::Down.divide(rate.hertz().into(), BLOCKS_A_SECOND.into()).unwrap_or(0);
-    let span = span.min(kept.length().0 / 4);
+    let reach = Rounding::Down.divide(rate.hertz().into(), BLOCKS_A_SECOND.into()).unwrap_or(0);
+    let least = least.samples(rate, Rounding::Up).map_or(u64::MAX, |samples| samples.0);
+    let span = |kept: TimeRange<Samples>| reach.min(kept.length().0 / 4).min(kept.length().0.saturating_sub(least));
     let mut settled = plan;
     let free = |edge: Edge| !matches!(edge, Edge::Wanted | Edge::Hand);
     if free(plan.begin) {
-        let range = TimeRange { start: Samples(kept.start.0.saturating_sub(1)), end: Samples(kept.start.0 + span) };
+        let range =
+            TimeRange { start: Samples(kept.start.0.saturating_sub(1)), end: Samples(kept.start.0 + span(kept)) };
         let signs = signs(source()?, range)?;
         let crossing = signs.windows(2).position(|pair| pair[0] != pair[1]);
         settled.cut.kept.start.0 = crossing.map_or(kept.start.0, |at| range.start.0 + at as u64 + 1).max(kept.start.0);
     }
     if free(plan.end) {
+        let span = span(settled.cut.kept);
         let range = TimeRange { start: Samples(kept.end.0.saturating_sub(span + 1)), end: kept.end };
         let signs = signs(source()?, range)?;
         let crossing = signs.windows(2).rposition(|pair| pair[0] != pair[1]);
@@ -257,7 +261,7 @@ mod tests {
         let kept = TimeRange { start: Samples(1010), end: Samples(40_010) };
         let cut = Cut { rate: SampleRate::HZ_48000, source: Samples(48_000), kept };
         let plan = Planned { cut, begin: Edge::Silence, end: Edge::Sound };
-        let settled = settle(|| Ok(Cursor::new(file.clone())), plan).expect("a WAV").cut.kept;
+        let settled = settle(|| Ok(Cursor::new(file.clone())), plan, ClockTime(0)).expect("a WAV").cut.kept;
         assert!(settled.start >= kept.start && settled.start.0 <= kept.start.0 + 240, "{settled:?}");
         assert!(settled.end <= kept.end && settled.end.0 >= kept.end.0 - 240, "{settled:?}");
         let wave = |n: u64| (n as f64 * 0.05).sin();
@@ -265,6 +269,9 @@ mod tests {
             assert!(wave(at - 1) * wave(at) <= 0.0, "no crossing at {at}");
         }
         let fixed = Planned { begin: Edge::Wanted, end: Edge::Hand, ..plan };
-        assert_eq!(settle(|| Ok(Cursor::new(file.clone())), fixed).expect("a WAV"), fixed);
+        assert_eq!(settle(|| Ok(Cursor::new(file.clone())), fixed, ClockTime(0)).expect("a WAV"), fixed);
+        // 39,000 samples are 812.5 ms: of two cuts that would move, neither may.
+        let least = settle(|| Ok(Cursor::new(file.clone())), plan, ClockTime(812_500)).expect("a WAV");
+        assert_eq!(least, plan);
     }
 }

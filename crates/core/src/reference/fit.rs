@@ -253,9 +253,12 @@ pub fn videos(parts: &[VideoPart<'_>], limits: &KindLimits) -> Vec<Fit<VideoFit>
     for ((fit, part), length) in fits.iter_mut().zip(parts).zip(&lengths) {
         check_length(fit, part, *length, limits);
     }
-    let known: Option<Vec<ClockTime>> = lengths.into_iter().collect();
-    let Some(lengths) = known.filter(|_| fits.iter().all(|fit| fit.refusals.is_empty())) else { return fits };
-    let shares = share(&mut fits, parts, &lengths, limits);
+    let known: Option<Vec<ClockTime>> = lengths.iter().copied().collect();
+    let shares = match known.filter(|_| fits.iter().all(|fit| fit.refusals.is_empty())) {
+        Some(lengths) => share(&mut fits, parts, &lengths, limits),
+        // Refused already, but not only for that, perhaps.
+        None => lengths.into_iter().map(Option::unwrap_or_default).collect(),
+    };
     let total: u64 = shares.iter().map(|share| share.0).sum();
     let bytes: u64 = parts.iter().map(|part| part.info.bytes).sum();
     let combined = limits.combined_bytes.filter(|most| bytes > *most);
@@ -320,7 +323,8 @@ fn share(
     };
     for ((fit, share), length) in fits.iter_mut().zip(&shares).zip(lengths) {
         if share < length {
-            let rule = if *length > limit.each { "video.duration" } else { "video.combined_duration" };
+            let alone = limits.each_seconds.is_some_and(|range| *length > ClockTime::seconds(range.max));
+            let rule = if alone { "video.duration" } else { "video.combined_duration" };
             fit.change(rule, format!("{length} s are trimmed to {share} s"));
         }
     }

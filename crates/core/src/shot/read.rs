@@ -10,6 +10,7 @@ use crate::cost::Usd;
 use crate::document::{Node, TableReader, Value};
 use crate::fault::{Fault, Place};
 use crate::lane::{Intent, Lane};
+use crate::rule::Rule;
 use crate::time::{ClockTime, FrameRate, Timecode};
 
 /// Stands for an id that could not be read, in a draft only.
@@ -31,8 +32,10 @@ pub(super) fn read_list(node: Node) -> Draft {
     let start = start.or_else(|| Timecode::parse("01:00:00:00", frame_rate).ok());
     let render = read_render_table(&mut table);
     let budget = read_budget(&mut table);
-    let (shots, shot_faults) = read_shots(&mut table, &render).into_iter().unzip();
+    let (shots, mut shot_faults): (_, Vec<Vec<Fault>>) = read_shots(&mut table, &render).into_iter().unzip();
     table.close();
+    // Keys are asked for in an order of their own; only TOML tells lines.
+    shot_faults.iter_mut().chain([&mut faults]).for_each(|faults| faults.sort_by_key(|fault| fault.line));
     let start = start.expect("01:00:00:00 exists at every rate");
     Draft { list: ShotList { title, frame_rate, start, budget, shots }, faults, shot_faults }
 }
@@ -168,13 +171,11 @@ fn read_duration(table: &mut TableReader<'_>) -> ShotDuration {
             ShotDuration::Seconds(u32::try_from(seconds).unwrap_or(u32::MAX))
         }
         other => {
-            table.fault(Fault::new(
-                "shot.duration",
-                &place,
-                other.describe(),
-                "whole seconds, or \"auto\"",
-                "write `duration = 8`",
-            ));
+            let allowed = "whole seconds, or \"auto\"";
+            let fault = Fault::new("shot.duration", &place, other.describe(), allowed, "write `duration = 8`");
+            // Which lengths there are is each model's own; that it has to be a number is the list's.
+            let source = Rule::find("list.type").map_or(fault.source, Rule::cited);
+            table.fault(Fault { source, ..fault });
             ShotDuration::Auto
         }
     }
