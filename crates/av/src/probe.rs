@@ -25,7 +25,7 @@ pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
         (name, _) if name.contains("mp4") => "mp4".to_owned(),
         (name, _) => name.split(',').next().unwrap_or(name).to_owned(),
     };
-    let counts = count_packets(&mut input);
+    let counts = read_packets(&mut input);
     let video = input.streams().best(media::Type::Video).map(|stream| read_video(&stream, &counts)).transpose()?;
     let audio =
         input.streams().best(media::Type::Audio).and_then(|stream| read_audio(&stream).transpose()).transpose()?;
@@ -51,28 +51,43 @@ pub(crate) fn open(path: &Path) -> Result<format::context::Input, AvError> {
     Ok(format::input_with_dictionary(&format!("file:{}", path.display()), options)?)
 }
 
-/// How many packets each stream has.
-fn count_packets(input: &mut format::context::Input) -> Vec<u64> {
-    let mut counts = vec![0; input.streams().count()];
-    for (stream, _) in input.packets() {
-        if let Some(count) = counts.get_mut(stream.index()) {
-            *count += 1;
-        }
-    }
-    counts
+/// What the packets of a stream tell, in its own clock.
+#[derive(Debug, Clone, Copy, Default)]
+struct Packets {
+    count: u64,
+    first: Option<i64>,
+    end: Option<i64>,
 }
 
-fn read_video(stream: &format::stream::Stream<'_>, counts: &[u64]) -> Result<VideoInfo, AvError> {
+fn read_packets(input: &mut format::context::Input) -> Vec<Packets> {
+    let mut all = vec![Packets::default(); input.streams().count()];
+    for (stream, packet) in input.packets() {
+        let Some(own) = all.get_mut(stream.index()) else { continue };
+        own.count += 1;
+        if let Some(at) = packet.pts() {
+            own.first = Some(own.first.map_or(at, |first| first.min(at)));
+            let end = at.saturating_add(packet.duration());
+            own.end = Some(own.end.map_or(end, |latest| latest.max(end)));
+        }
+    }
+    all
+}
+
+fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<VideoInfo, AvError> {
     let decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder().video()?;
     let (average, real) = (stream.avg_frame_rate(), stream.rate());
+    let packets = all.get(stream.index()).copied().unwrap_or_default();
+    let duration = duration(stream, packets);
     let rate = (average == real).then(|| ratio(average)).flatten();
+    // Matroska may state one rate and hold another.
+    let rate = rate.filter(|rate| duration.is_none_or(|length| is_steady(*rate, packets.count, length)));
     Ok(VideoInfo {
         codec: stream.parameters().id().name().to_owned(),
         width: decoder.width(),
         height: decoder.height(),
         rate,
-        frames: counts.get(stream.index()).copied().filter(|count| *count > 0).map(Frames),
-        duration: duration(stream),
+        frames: Some(packets.count).filter(|count| *count > 0).map(Frames),
+        duration,
         rotation: rotation(stream),
     })
 }
@@ -92,11 +107,18 @@ fn rotation(stream: &format::stream::Stream<'_>) -> u16 {
     }
 }
 
-/// The stream's own length, in microseconds.
-fn duration(stream: &format::stream::Stream<'_>) -> Option<ClockTime> {
-    let (ticks, base) = (u128::try_from(stream.duration()).ok()?, stream.time_base());
+/// From the first packet's time to the end of the last, else what the stream states; in microseconds.
+fn duration(stream: &format::stream::Stream<'_>, packets: Packets) -> Option<ClockTime> {
+    let shown =
+        packets.first.zip(packets.end).and_then(|(first, end)| end.checked_sub(first)).filter(|ticks| *ticks > 0);
+    let (ticks, base) = (u128::try_from(shown.unwrap_or(stream.duration())).ok()?, stream.time_base());
     let num = ticks.checked_mul(u128::try_from(base.numerator()).ok()? * 1_000_000)?;
     Rounding::Nearest.divide(num, u128::try_from(base.denominator()).ok()?).map(ClockTime)
+}
+
+/// Whether so many frames at that rate last as long as they are shown, to two frames.
+fn is_steady(rate: FrameRate, frames: u64, shown: ClockTime) -> bool {
+    rate.frames_in(shown, Rounding::Nearest).is_some_and(|expected| expected.0.abs_diff(frames) <= 2)
 }
 
 fn ratio(rate: ffmpeg_next::Rational) -> Option<FrameRate> {

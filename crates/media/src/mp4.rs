@@ -349,7 +349,11 @@ fn codec_name(entry: [u8; 4]) -> String {
         b"hvc1" | b"hev1" => "hevc".to_owned(),
         b"av01" => "av1".to_owned(),
         b"vp09" => "vp9".to_owned(),
+        b"mp4v" => "mpeg4".to_owned(),
+        b"ap4h" | b"ap4x" | b"apch" | b"apcn" | b"apcs" | b"apco" => "prores".to_owned(),
+        b"jpeg" => "mjpeg".to_owned(),
         b"mp4a" => "aac".to_owned(),
+        b"fLaC" => "flac".to_owned(),
         b"Opus" => "opus".to_owned(),
         other => String::from_utf8_lossy(other).trim_end().to_owned(),
     }

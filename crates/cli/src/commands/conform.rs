@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
 enum Strategy {
     /// Silence at the ends goes first, then cuts fall in pauses; by priority.
     Pauses,
-    /// Every sound gets a share in proportion to its length.
+    /// Every sound gets a share in proportion to its length, beyond 2 s each.
     Proportional,
     /// Whole sounds by priority; the last ones lose their tails.
     Tail,

@@ -30,6 +30,7 @@ clip.webm     | ffmpeg -f lavfi -i color=gray:s=1280x720:r=24:d=2 -c:v libvpx-vp
 vp9.mp4       | ffmpeg -f lavfi -i color=gray:s=1280x720:r=24:d=2 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 $
 mpeg4.mp4     | ffmpeg -f lavfi -i color=gray:s=1280x720:r=24:d=2 -c:v mpeg4 $
 hevc.mp4      | ffmpeg -f lavfi -i color=gray:s=1280x720:r=24:d=2 -c:v libx265 -preset ultrafast -x265-params log-level=none $
+uneven.mkv    | ffmpeg -f lavfi -i color=gray:s=640x640:r=24:d=3 -vf select='not(eq(mod(n\,5)\,3))' -fps_mode vfr -preset ultrafast $
 uneven.mp4    | ffmpeg -f lavfi -i color=gray:s=640x640:r=24:d=3 -vf select='not(eq(mod(n\,5)\,3))' -fps_mode vfr -preset ultrafast $
 640x640.mp4   | film 640x640 24 48 $
 640x638.mp4   | film 640x638 24 48 $
