@@ -10,7 +10,7 @@ mkdir -p "$corpus" "$artifacts"
 media=../fixtures/media
 case $target in
 wav) seeds="$media/*.wav $media/hostile/*.wav" ;;
-mp3) seeds="$media/*.mp3 $media/*.flac $media/hostile/*.mp3" ;;
+mp3) seeds="$media/*.mp3 $media/*.flac $media/*.ogg $media/*.aiff $media/hostile/*.mp3" ;;
 still) seeds="$media/*.png $media/*.jpg $media/*.webp $media/*.gif $media/*.bmp $media/*.tiff $media/*.heic \
   $media/hostile/*.png $media/hostile/*.jpg $media/hostile/*.webp $media/hostile/*.gif $media/hostile/*.bmp $media/hostile/*.tiff" ;;
 mp4) seeds="$media/hostile/*.mp4 $media/hostile/mp4_named.png $media/clip_silent.mp4" ;;

@@ -15,8 +15,6 @@ static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
 /// Ends the process at a panic, but for those that the program turns into an error about the file.
 /// Called first by each target, since libFuzzer's own hook ends it at any.
 pub fn begin() {
-    let print = std::panic::take_hook();
-    drop(print);
     std::panic::set_hook(Box::new(|panic| {
         if !seedpost_media::decode::is_guarded() {
             eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());

@@ -12,8 +12,10 @@ use crate::{MediaError, plausible_rate};
 
 /// The most chunks before the sound; a real file has a handful.
 const MAX_CHUNKS: usize = 1024;
-/// Samples of all channels that are read at a time.
+/// Samples of all channels that are read at a time, where they have no more bytes than the next.
 const BLOCK: u64 = 8192;
+/// The most bytes that are read at a time.
+const BLOCK_BYTES: u64 = 1 << 20;
 
 /// What a WAV's header says, checked against the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,10 +125,11 @@ pub(crate) fn samples<R: Read + Seek>(
     let end = range.end.min(wav.samples).0;
     let mut at = range.start.0.min(end);
     source.seek(SeekFrom::Start(wav.start.saturating_add(at.saturating_mul(frame as u64))))?;
+    let block = BLOCK_BYTES.checked_div(frame as u64).unwrap_or(0).clamp(1, BLOCK);
     let mut bytes = Vec::new();
     let mut planes: Vec<Vec<f32>> = vec![Vec::new(); wav.channels.into()];
     while at < end {
-        let frames = end.saturating_sub(at).min(BLOCK);
+        let frames = end.saturating_sub(at).min(block);
         bytes.clear();
         let wanted = frames.saturating_mul(frame as u64);
         source.by_ref().take(wanted).read_to_end(&mut bytes)?;
