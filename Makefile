@@ -1,5 +1,6 @@
 # make demo    the main job, offline: four shots become a turnover package in demo/
 # make test    every test and every lint
+# make fuzz    any bytes at the readers, SECONDS=600 each; needs nightly and cargo-fuzz
 # make bench   the speed of seedpost against ffmpeg, as ratios
 # make lint    formatting, clippy, rustdoc, licences
 # make deps    installs the Debian packages that are missing
@@ -10,7 +11,7 @@ CARGO ?= cargo
 PYTHON = .venv/bin/python
 RELEASE = target/release/seedpost
 
-.PHONY: demo test bench lint deps
+.PHONY: demo test bench fuzz lint deps
 
 demo: deps
 	$(CARGO) build --release --locked --package seedpost-cli
@@ -34,6 +35,12 @@ bench: deps
 	$(CARGO) build --release --locked --package seedpost-cli
 	python3 crates/cli/benches/against_ffmpeg.py $(RELEASE)
 	python3 crates/cli/benches/assets.py $(RELEASE)
+
+SECONDS = 600
+
+fuzz:
+	$(CARGO) +nightly fuzz build
+	for target in wav mp3 still mp4 shot_list; do fuzz/run.sh $$target $(SECONDS) || exit 1; done
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 

@@ -149,9 +149,9 @@ where
     let mut at = 0_u64;
     each(source, cut.kept, &mut |block| {
         if writer.is_none() {
-            let channels = u16::try_from(block.len())
-                .map_err(|_| MediaError::Unsupported("more channels than a WAV holds".to_owned()))?;
             let sample_rate = cut.rate.hertz();
+            let channels = holds(block.len(), sample_rate, bits)
+                .ok_or_else(|| MediaError::Unsupported("more channels than a WAV holds".to_owned()))?;
             let spec = WavSpec { channels, sample_rate, bits_per_sample: bits, sample_format: SampleFormat::Int };
             writer = out.take().map(|out| WavWriter::new(out, spec)).transpose().map_err(translate)?;
         }
@@ -172,6 +172,14 @@ where
         return Err(MediaError::malformed("sound", 0, what));
     }
     writer.map_or(Ok(()), |writer| writer.finalize().map_err(translate))
+}
+
+/// The channels, if a WAV's header has room for the bytes of one sample of all, and of a second: hound
+/// does not look.
+fn holds(channels: usize, hertz: u32, bits: u16) -> Option<u16> {
+    let channels = u16::try_from(channels).ok().filter(|channels| *channels > 0)?;
+    let frame = channels.checked_mul(bits.div_ceil(8))?;
+    hertz.checked_mul(frame.into()).map(|_| channels)
 }
 
 /// The integer of a sample at a gain; past full scale it is clipped, and NaN is silence.

@@ -15,6 +15,7 @@ use symphonia::core::meta::MetadataOptions;
 
 use seedpost_core::time::{SampleRate, Samples, TimeRange};
 
+use crate::id3;
 use crate::mp4::{Movie, Presentation, TrackKind};
 use crate::riff;
 use crate::strip::extract;
@@ -203,9 +204,11 @@ impl std::io::Write for Capped<'_> {
     }
 }
 
-/// Any reader, as Symphonia wants it.
+/// Any reader, as Symphonia wants it, without the tags in front: of a long one it gives up on the file.
 struct Reader<R> {
     inner: R,
+    /// Where its first byte stands.
+    start: u64,
     length: u64,
 }
 
@@ -217,7 +220,11 @@ impl<R: Read> Read for Reader<R> {
 
 impl<R: Seek> Seek for Reader<R> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        self.inner.seek(to)
+        let to = match to {
+            SeekFrom::Start(at) => SeekFrom::Start(at.saturating_add(self.start)),
+            other => other,
+        };
+        self.inner.seek(to)?.checked_sub(self.start).ok_or_else(|| std::io::ErrorKind::InvalidInput.into())
     }
 }
 
@@ -244,10 +251,11 @@ struct Stream {
 
 impl Stream {
     fn open<R: Read + Seek + Send + Sync + 'static>(mut source: R) -> Result<Stream, MediaError> {
-        let length = source.seek(SeekFrom::End(0))?;
-        source.seek(SeekFrom::Start(0))?;
-        let source =
-            MediaSourceStream::new(Box::new(Reader { inner: source, length }), MediaSourceStreamOptions::default());
+        let start = id3::end(&mut source)?;
+        let length = source.seek(SeekFrom::End(0))?.saturating_sub(start);
+        source.seek(SeekFrom::Start(start))?;
+        let reader = Reader { inner: source, start, length };
+        let source = MediaSourceStream::new(Box::new(reader), MediaSourceStreamOptions::default());
         let probe = symphonia::default::get_probe();
         let format = probe
             .probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default())

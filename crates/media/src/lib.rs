@@ -17,6 +17,8 @@ pub mod wav;
 
 mod riff;
 
+mod id3;
+
 pub mod survey;
 
 pub mod still;

@@ -39,11 +39,15 @@ pub(crate) fn extract<R: Read + Seek, W: Write>(
         return Err(MediaError::Limit { what: "bytes of one track", found: payload, allowed: movie.file_len });
     }
     let header = mdat_header(payload);
-    let first = [movie.ftyp.len(), moov.len(), header.len()]
-        .iter()
-        .fold(0_u64, |sum, length| sum.saturating_add(*length as u64));
+    let mut ftyp = movie.ftyp.clone();
+    // A size of zero means "to the end of the file", which is now elsewhere.
+    if !ftyp.is_empty() {
+        set_size(&mut ftyp).ok_or_else(|| MediaError::malformed("mp4", 0, "the first box is cut"))?;
+    }
+    let first =
+        [ftyp.len(), moov.len(), header.len()].iter().fold(0_u64, |sum, length| sum.saturating_add(*length as u64));
     point_at(&mut moov, offsets_at, &table, first)?;
-    for bytes in [&movie.ftyp, &moov, &header] {
+    for bytes in [&ftyp, &moov, &header] {
         out.write_all(bytes)?;
     }
     for run in runs(&table.chunks) {
