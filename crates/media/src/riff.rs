@@ -198,6 +198,10 @@ fn read_format<R: Read>(source: &mut R, at: u64, size: u64) -> Result<Format, Me
 fn sound(format: Option<Format>, start: u64, size: u64, length: u64) -> Result<Wav, MediaError> {
     let fault = |what: String| MediaError::malformed("wav", start, what);
     let (tag, channels, hertz, block, bits) = format.ok_or_else(|| fault("sound before its format".to_owned()))?;
+    let there = length.saturating_sub(start);
+    if size > there {
+        return Err(fault(format!("its header says {size} bytes of sound, the file holds {there}: it was cut short")));
+    }
     let float = match tag {
         1 => false,
         3 => true,
@@ -207,10 +211,6 @@ fn sound(format: Option<Format>, start: u64, size: u64, length: u64) -> Result<W
     let sample = bits.div_ceil(8);
     if channels == 0 || bits == 0 || bits > 64 || channels.checked_mul(sample) != Some(block) {
         return Err(fault(format!("{channels} channels of {bits} bits in blocks of {block} bytes")));
-    }
-    let there = length.saturating_sub(start);
-    if size > there {
-        return Err(fault(format!("its header says {size} bytes of sound, the file holds {there}: it was cut short")));
     }
     let samples = size.checked_div(block.into()).unwrap_or(0);
     Ok(Wav { large: false, float, channels, rate, bits, start, samples: Samples(samples) })

@@ -73,7 +73,7 @@ fn every_good_file_may_end_at_every_quarter() {
 
 #[test]
 fn lengths_that_lie_are_told() {
-    for name in ["wav_length_lies.wav", "rf64_length_lies.wav", "mp3_tag_past_end.mp3"] {
+    for name in ["wav_length_lies.wav", "wav_adpcm_cut.wav", "rf64_length_lies.wav", "mp3_tag_past_end.mp3"] {
         let found = probe::probe(Cursor::new(fixture(&format!("hostile/{name}"))));
         assert!(matches!(found, Err(MediaError::Malformed { .. })), "{name}: {found:?}");
     }

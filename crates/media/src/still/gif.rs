@@ -13,6 +13,8 @@ use crate::MediaError;
 pub(super) fn facts<R: BufRead + Seek>(source: &mut R) -> Result<StillInfo, MediaError> {
     let mut options = DecodeOptions::new();
     options.skip_frame_decoding(true);
+    // A frame must lie within the screen (section 20): one far larger would take its own memory.
+    options.check_frame_consistency(true);
     if let Some(limit) = std::num::NonZeroU64::new(MAX_HEADERS) {
         options.set_memory_limit(MemoryLimit::Bytes(limit));
     }

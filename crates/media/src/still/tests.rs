@@ -99,6 +99,7 @@ fn hostile_pictures_are_refused_by_their_headers() {
         "apng_frames_lie.png",
         "gif_without_trailer.gif",
         "gif_screen_zero.gif",
+        "gif_frame_past_screen.gif",
         "webp_riff_past_end.webp",
         "webp_chunk_past_end.webp",
         "bmp_rows_past_end.bmp",
