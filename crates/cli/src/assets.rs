@@ -19,7 +19,7 @@ pub(crate) struct Measured(BTreeMap<String, Result<MediaInfo, String>>);
 
 /// Measures each local file once, on all cores.
 pub(crate) fn measure(project: &Project, bar: &Bar) -> Measured {
-    let names = names(project, local);
+    let names = files(project);
     bar.begin("measuring", names.len());
     let one = |name: &str| {
         let result = (name.to_owned(), measure_file(&project.root.join(name)));
@@ -35,6 +35,11 @@ pub(crate) fn measure(project: &Project, bar: &Bar) -> Measured {
 fn names<'p>(project: &'p Project, pick: fn(&'p Location) -> Option<&'p str>) -> BTreeSet<&'p str> {
     let shots = project.list.shots.iter();
     shots.flat_map(|shot| references(shot).into_iter().filter_map(|item| pick(item.location))).collect()
+}
+
+/// The distinct local files of a list.
+pub(crate) fn files(project: &Project) -> BTreeSet<&str> {
+    names(project, local)
 }
 
 /// The distinct URLs of a list.

@@ -2,6 +2,7 @@
 //!
 //! Nothing is done twice: a take whose `facts.json` was made from the same inputs is left alone.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -10,7 +11,7 @@ use seedpost_core::lane::{Lane, LaneDecision};
 use seedpost_core::media::MediaInfo;
 use seedpost_core::shot::TakeId;
 use seedpost_core::spec::{self, Finding, Promise, picture_samples};
-use seedpost_core::time::{Frames, SampleRate, Samples, Timecode};
+use seedpost_core::time::{Frames, SampleRate, Samples, TimeRange, Timecode};
 use seedpost_core::timeline::{Role, record_samples};
 use seedpost_media::decode::{Sound, decode};
 use seedpost_media::wav::{self, Label};
@@ -184,7 +185,7 @@ fn finish_one<'p>(
         promise: job.state.plan.promise.clone(),
         lane: job.prepared.decision.clone(),
         record_start,
-        references: job.prepared.conformed.iter().map(|sound| relative(project, sound)).collect(),
+        references: references(project, &job, &folder),
         label: digest_text(&format!("{label:?}")),
     };
     if let Some(facts) = read_facts(&folder).filter(|facts| facts.from == from && all_there(&folder, facts)) {
@@ -195,6 +196,13 @@ fn finish_one<'p>(
     let maker = Maker { project, folder: &folder, job: &job, info: &info, label };
     let facts = maker.make(from).map_err(|error| unfinished(&job.take, &error))?;
     Ok(Finished { job, facts, worked: true })
+}
+
+/// The sounds that the take was rendered with: where its shot has changed since, those that were recorded then.
+fn references(project: &Project, job: &Job<'_>, folder: &Path) -> Vec<Conformed> {
+    let is_old = job.state.plan.fingerprint != job.prepared.plan.fingerprint;
+    let recorded = read_facts(folder).filter(|_| is_old).map(|facts| facts.from.references);
+    recorded.unwrap_or_else(|| job.prepared.conformed.iter().map(|sound| relative(project, sound)).collect())
 }
 
 /// A stem that somebody has worked on since is not written over.
@@ -324,13 +332,27 @@ impl Maker<'_> {
         let mut offset = Samples(0);
         for (number, reference) in (1..).zip(references) {
             let cut = reference.cut;
-            let source = open_plain(&self.project.root.join(&reference.source))?;
-            let sound = decode(source, Some(cut.kept))?;
+            let (source, range) = self.source(reference)?;
+            let sound = decode(source, range)?;
             stems.push(self.stem(Role::Reference(number), &sound, offset, length)?);
             let next = cut.kept.length().0 * u64::from(SampleRate::HZ_48000.hertz()) / u64::from(cut.rate.hertz());
             offset = Samples(offset.0 + next);
         }
         Ok(stems)
+    }
+
+    /// A supplied sound as it was when it was sent: the kept part of its source, or else what was sent of it.
+    fn source(&self, reference: &Conformed) -> Result<(File, Option<TimeRange<Samples>>), MediaError> {
+        let (source, upload) = (&reference.source, &reference.upload);
+        let candidates = [
+            (self.project.root.join(source), &reference.source_sha256, Some(reference.cut.kept)),
+            (self.project.root.join(upload), &reference.upload_sha256, None),
+        ];
+        let same = |path: &Path, sha256: &String| digest(path).is_ok_and(|(found, _)| found == *sha256);
+        let Some((path, _, range)) = candidates.iter().find(|(path, sha256, _)| same(path, sha256)) else {
+            return Err(MediaError::Unsupported(format!("{source} is no longer what was sent: put it back")));
+        };
+        Ok((open_plain(path)?, *range))
     }
 
     fn stem(&self, role: Role, sound: &Sound, offset: Samples, length: Samples) -> Result<StemFacts, MediaError> {

@@ -128,6 +128,11 @@ pub(crate) fn result_json(command: &str, body: Value) {
     say(format_args!("{{\"schema\":\"seedpost.{command}/1\"{comma}{rest}"));
 }
 
+/// A path as JSON and people get it; what is not UTF-8 in it is marked.
+pub(crate) fn shown(path: impl AsRef<std::path::Path>) -> String {
+    path.as_ref().display().to_string()
+}
+
 /// An empty table with this header.
 pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();

@@ -42,7 +42,7 @@ pub(crate) struct Prepared<'p> {
 /// All faults of all shots, or the first file that could not be conformed.
 pub(crate) fn prepare(project: &Project) -> Result<Vec<Prepared<'_>>, Failure> {
     let (measured, verdicts) = judged(project, &Bar::hidden())?;
-    let plan = TrimPlan::of(project, &measured, None)?;
+    let plan = TrimPlan::of(project, &measured, None, false)?;
     prepare_with(project, &measured, &verdicts, &plan, &Bar::hidden())
 }
 
@@ -176,16 +176,21 @@ fn plan(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Plan {
 fn as_it_is(project: &Project, name: &str, measured: &Measured, seen: &mut Vec<String>) -> Result<Input, Failure> {
     let path = project.root.join(name);
     let (sha256, _) = digest(&path).map_err(|error| Failure::disk("read", &path, &error))?;
-    seen.push(sha256);
+    seen.push(sha256.clone());
     let content_type = measured.info(name).map_or("application/octet-stream", content_type).to_owned();
-    Ok(Input::File(Upload { file_name: file_name(name).to_owned(), path, content_type }))
+    Ok(Input::File(Upload { file_name: file_name(name).to_owned(), path, sha256, content_type }))
 }
 
 fn copied(copy: &Picture, seen: &mut Vec<String>) -> Input {
     seen.push(copy.upload_sha256.clone());
     let ending = copy.content_type.rsplit('/').next().unwrap_or_default();
     let file_name = format!("{}.{ending}", file_name(&copy.source));
-    Input::File(Upload { path: copy.upload.clone(), file_name, content_type: copy.content_type.to_owned() })
+    Input::File(Upload {
+        path: copy.upload.clone(),
+        sha256: copy.upload_sha256.clone(),
+        file_name,
+        content_type: copy.content_type.to_owned(),
+    })
 }
 
 fn audio_input(location: &Location, conformed: Option<&Conformed>, measured: &Measured) -> Input {
@@ -194,6 +199,7 @@ fn audio_input(location: &Location, conformed: Option<&Conformed>, measured: &Me
             let ending = if sound.is_copy() { ".wav" } else { "" };
             Input::File(Upload {
                 path: sound.upload.clone(),
+                sha256: sound.upload_sha256.clone(),
                 file_name: format!("{}{ending}", file_name(name)),
                 content_type: sound_type(sound, measured).to_owned(),
             })

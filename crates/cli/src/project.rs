@@ -161,6 +161,24 @@ pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
+/// Refuses to replace a file that the user did not offer, and one that is read whatever was offered.
+pub(crate) fn refuse_overwrite(out: &Path, force: bool, inputs: &[&Path]) -> Result<(), Failure> {
+    let same =
+        |input: &&&Path| fs::canonicalize(input).ok().zip(fs::canonicalize(out).ok()).is_some_and(|(a, b)| a == b);
+    if let Some(input) = inputs.iter().find(same) {
+        let message = format!("{} is read here, and would be written over", input.display());
+        return Err(Failure::new(Exit::Usage, message, "choose another name"));
+    }
+    if out.exists() && !force {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{} exists", out.display()),
+            "choose another name, or add --force",
+        ));
+    }
+    Ok(())
+}
+
 /// Makes a folder and those above it.
 pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| Failure::disk("make the folder", folder, &error))

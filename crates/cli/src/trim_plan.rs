@@ -1,7 +1,7 @@
 //! The project's trim plan: how each supplied sound is cut, as a file that a person can edit and run.
 //!
 //! A plan stays until its sounds, their `in`, `out` or priority, or the limits change: what was edited by
-//! hand is what is sent.
+//! hand is what is sent. Where such a plan has to give way, it is kept aside under a number.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use rayon::prelude::*;
 use seedpost_core::catalog::Catalog;
 use seedpost_core::reference::fit;
 use seedpost_core::shot::{Shot, TimedReference};
-use seedpost_core::time::{ClockTime, Samples, TimeRange};
+use seedpost_core::time::{ClockTime, SampleRate, Samples, TimeRange};
 use seedpost_core::trim::{self, Edge, Limit, Method, Planned, Source};
 use seedpost_media::MediaError;
 use seedpost_media::survey::{self, Survey};
 use serde::{Deserialize, Serialize};
 
 use crate::assets::{Measured, local};
-use crate::output::{Exit, Failure};
-use crate::project::{Project, digest, open_plain, write_whole};
+use crate::output::{Exit, Failure, note};
+use crate::project::{Project, digest, digest_text, open_plain, write_whole};
 
 /// The form of a plan's file.
 const SCHEMA: &str = "seedpost.trim-plan/1";
@@ -30,6 +30,9 @@ const MAX_BYTES: u64 = 64 << 20;
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrimPlan {
     schema: String,
+    /// The digest of `shots` as the program wrote them: with another one, a person has edited them.
+    #[serde(default)]
+    written: String,
     pub(crate) shots: Vec<ShotPlan>,
 }
 
@@ -63,24 +66,58 @@ pub(crate) struct SoundPlan {
 }
 
 impl TrimPlan {
-    /// The plan of the project as it stands: kept where nothing changed, made anew elsewhere.
-    pub(crate) fn of(project: &Project, measured: &Measured, method: Option<Method>) -> Result<TrimPlan, Failure> {
-        let old = if path(project).exists() { TrimPlan::read(&path(project)).ok() } else { None };
-        let old: BTreeMap<&str, &ShotPlan> =
-            old.iter().flat_map(|plan| &plan.shots).map(|shot| (shot.shot.as_str(), shot)).collect();
-        let plan = |shot: &Shot| ShotPlan::of(project, shot, measured, old.get(shot.id.as_str()).copied(), method);
-        let shots: Result<Vec<_>, _> =
-            project.list.shots.par_iter().filter_map(|shot| plan(shot).transpose()).collect();
-        Ok(TrimPlan { schema: SCHEMA.to_owned(), shots: shots? })
+    fn new(shots: Vec<ShotPlan>) -> TrimPlan {
+        TrimPlan { schema: SCHEMA.to_owned(), written: digest_of(&shots), shots }
     }
 
-    /// Makes it the project's plan. Only under the lock.
+    /// The plan of the project as it stands: kept where nothing changed, made anew elsewhere. With `replaced`, a
+    /// plan that cannot be read or carried out is as good as none.
+    pub(crate) fn of(
+        project: &Project,
+        measured: &Measured,
+        method: Option<Method>,
+        replaced: bool,
+    ) -> Result<TrimPlan, Failure> {
+        let old = match TrimPlan::stored(project) {
+            Some(Err(failure)) if !replaced => return Err(failure),
+            Some(Ok(plan)) => Some(plan),
+            _ => None,
+        };
+        let old: BTreeMap<&str, &ShotPlan> =
+            old.iter().flat_map(|plan| &plan.shots).map(|shot| (shot.shot.as_str(), shot)).collect();
+        let plan = |shot: &Shot| {
+            let old = old.get(shot.id.as_str()).copied();
+            ShotPlan::of(project, shot, measured, old, method, replaced)
+        };
+        let shots: Result<Vec<_>, _> =
+            project.list.shots.par_iter().filter_map(|shot| plan(shot).transpose()).collect();
+        Ok(TrimPlan::new(shots?))
+    }
+
+    /// The plan in the project's folder, if there is one.
+    fn stored(project: &Project) -> Option<Result<TrimPlan, Failure>> {
+        let path = path(project);
+        path.symlink_metadata().is_ok().then(|| TrimPlan::read(&path))
+    }
+
+    /// Makes it the project's plan, and keeps aside what a person has edited and this one has not. Only under the
+    /// lock.
     pub(crate) fn adopt(&self, project: &Project) -> Result<(), Failure> {
         let path = path(project);
-        if TrimPlan::read(&path).is_ok_and(|old| old == *self) || (self.shots.is_empty() && !path.exists()) {
-            return Ok(());
+        match TrimPlan::stored(project) {
+            None if self.shots.is_empty() => return Ok(()),
+            Some(Ok(old)) if old.shots == self.shots => return Ok(()),
+            Some(Ok(old)) if !old.is_by_hand() || old.shots.iter().all(|shot| self.shots.contains(shot)) => {}
+            None => {}
+            Some(_) => keep_aside(&path)?,
         }
         self.write(&path)
+    }
+
+    /// Whether a person has set any of its cuts.
+    fn is_by_hand(&self) -> bool {
+        let hand = |sound: &SoundPlan| sound.planned.begin == Edge::Hand || sound.planned.end == Edge::Hand;
+        self.written != digest_of(&self.shots) || self.shots.iter().flat_map(|shot| &shot.sounds).any(hand)
     }
 
     /// Writes the plan for a person to read and edit.
@@ -114,7 +151,7 @@ impl TrimPlan {
             }
         }
         if faults.is_empty() {
-            return Ok(self);
+            return Ok(TrimPlan::new(self.shots));
         }
         let fix = "correct `keep` in the plan, or write a new one with `--write-plan`";
         Err(Failure::new(Exit::Invalid, format!("the plan cannot be carried out: {}", faults.join("; ")), fix))
@@ -126,8 +163,25 @@ impl TrimPlan {
     }
 }
 
-fn path(project: &Project) -> PathBuf {
+/// Where the plan in force lies.
+pub(crate) fn path(project: &Project) -> PathBuf {
     project.hidden().join("trim-plan.json")
+}
+
+fn digest_of(shots: &[ShotPlan]) -> String {
+    digest_text(&serde_json::to_string(shots).unwrap_or_default())
+}
+
+/// Renames a plan to the first free `trim-plan.N.json`, and says so.
+fn keep_aside(path: &Path) -> Result<(), Failure> {
+    let aside = (1_u32..).map(|number| path.with_extension(format!("{number}.json")));
+    let Some(aside) = aside.into_iter().find(|aside| aside.symlink_metadata().is_err()) else { return Ok(()) };
+    std::fs::rename(path, &aside).map_err(|error| Failure::disk("rename", path, &error))?;
+    note(format_args!(
+        "warning: sounds are cut anew; the plan that a person had edited is kept as {}",
+        aside.display()
+    ));
+    Ok(())
 }
 
 impl ShotPlan {
@@ -137,6 +191,7 @@ impl ShotPlan {
         measured: &Measured,
         old: Option<&ShotPlan>,
         method: Option<Method>,
+        replaced: bool,
     ) -> Result<Option<ShotPlan>, Failure> {
         let Some(model) = Catalog::built_in().model(&shot.render) else { return Ok(None) };
         let limit = fit::time_limit(&model.limits.audio);
@@ -144,7 +199,7 @@ impl ShotPlan {
         let mut sources = Vec::new();
         for (number, audio) in (1..).zip(&shot.audios) {
             let Some((name, source)) =
-                local(&audio.location).and_then(|name| Some((name, source(audio, measured.info(name)?)?)))
+                local(&audio.location).and_then(|name| Some((name, source(number, audio, measured.info(name)?)?)))
             else {
                 continue;
             };
@@ -167,7 +222,15 @@ impl ShotPlan {
                 && method.is_none_or(|method| plan.method == method)
         };
         if let Some(old) = old.filter(like) {
-            return Ok(Some(old.clone()));
+            let faults = old.faults(sources.iter().map(|source| (source.rate, source.samples)), limit);
+            if faults.is_empty() {
+                return Ok(Some(old.clone()));
+            }
+            if !replaced {
+                let message = format!("{} cannot be carried out: {}", path(project).display(), faults.join("; "));
+                let fix = "correct `keep` there, or plan anew with `seedpost conform --strategy pauses`";
+                return Err(Failure::new(Exit::Invalid, message, fix));
+            }
         }
         let method = method.unwrap_or_default();
         let planned = plan(project, &sounds.iter().map(|sound| sound.2).collect::<Vec<_>>(), sources, limit, method)
@@ -184,6 +247,17 @@ impl ShotPlan {
         Ok(Some(ShotPlan { shot: shot.id.to_string(), method, limit, sounds: sounds.collect() }))
     }
 
+    /// What is wrong with its cuts, for sounds of these rates and lengths.
+    fn faults(&self, files: impl Iterator<Item = (SampleRate, Samples)>, limit: Limit) -> Vec<String> {
+        let cuts: Vec<_> = self.sounds.iter().map(|sound| (sound.number, sound.planned.cut)).collect();
+        let faults = if cuts.iter().map(|(_, cut)| (cut.rate, cut.source)).eq(files) {
+            trim::faults(&cuts, limit)
+        } else {
+            vec!["`rate` and `source` are the file's own and cannot be changed".to_owned()]
+        };
+        faults.into_iter().map(|fault| format!("{}: {fault}", self.shot)).collect()
+    }
+
     /// Takes over a person's cuts; answers what is wrong with them.
     fn take(&mut self, edited: &ShotPlan) -> Vec<String> {
         let name = |fault: String| format!("{}: {fault}", self.shot);
@@ -191,15 +265,8 @@ impl ShotPlan {
         if self.sounds.iter().map(key).ne(edited.sounds.iter().map(key)) {
             return vec![name("its sounds are not those of the list, or have changed".to_owned())];
         }
-        let fixed = |(own, new): (&SoundPlan, &SoundPlan)| {
-            let (own, new) = (own.planned.cut, new.planned.cut);
-            own.rate == new.rate && own.source == new.source
-        };
-        if !self.sounds.iter().zip(&edited.sounds).all(fixed) {
-            return vec![name("`rate` and `source` are the file's own and cannot be changed".to_owned())];
-        }
-        let cuts: Vec<_> = edited.sounds.iter().map(|sound| sound.planned.cut).collect();
-        let faults = trim::faults(&cuts, self.limit);
+        let own = self.sounds.iter().map(|sound| sound.planned.cut);
+        let faults = edited.faults(own.map(|cut| (cut.rate, cut.source)), self.limit);
         for (own, new) in self.sounds.iter_mut().zip(&edited.sounds) {
             let (old, kept) = (own.planned, new.planned.cut.kept);
             own.planned = Planned {
@@ -209,7 +276,7 @@ impl ShotPlan {
             };
         }
         self.method = edited.method;
-        faults.into_iter().map(|fault| format!("{}: {fault}", self.shot)).collect()
+        faults
     }
 }
 
@@ -234,9 +301,10 @@ impl std::fmt::Display for PlanError {
 }
 
 /// A sound as the plan sees it, where its length is known; nobody has listened yet.
-fn source(audio: &TimedReference, info: &seedpost_core::media::MediaInfo) -> Option<Source> {
+fn source(number: usize, audio: &TimedReference, info: &seedpost_core::media::MediaInfo) -> Option<Source> {
     let sound = info.audio.as_ref()?;
     Some(Source {
+        number,
         rate: sound.sample_rate,
         samples: sound.samples?,
         start: audio.start,

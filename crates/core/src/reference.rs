@@ -355,14 +355,17 @@ impl Check<'_> {
     fn sounds(&mut self, assets: &[Asset]) {
         let limits = &self.model.limits.audio;
         let limit = fit::time_limit(limits);
+        // Sounds stand last among the assets, in the order of their tags.
+        let before = assets.iter().take_while(|asset| asset.kind != Kind::Audio).count();
         let mut sounds = Vec::new();
-        for (_, asset, info) in self.of(assets, Kind::Audio) {
+        for (index, asset, info) in self.of(assets, Kind::Audio) {
             let Some((audio, samples)) = info.audio.as_ref().and_then(|audio| Some((audio, audio.samples?))) else {
                 let found = asset.name.clone();
                 self.fault("audio.duration_unknown", &asset.place, found, "a known length", "re-save it as WAV");
                 continue;
             };
             let source = trim::Source {
+                number: index - before + 1,
                 rate: audio.sample_rate,
                 samples,
                 start: asset.start,

@@ -32,6 +32,8 @@ pub enum Method {
 /// One supplied sound, measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
+    /// The number of its tag, from 1.
+    pub number: usize,
     /// Its sample rate.
     pub rate: SampleRate,
     /// Its length.
@@ -155,8 +157,8 @@ pub enum TrimError {
 /// Says which sounds to drop, or whose `in` and `out` leave nothing.
 pub fn plan(sources: &[Source], limit: Limit, method: Method) -> Result<Vec<Planned>, TrimError> {
     let mut plans = Vec::with_capacity(sources.len());
-    for (index, source) in sources.iter().enumerate() {
-        let kept = wanted(source).ok_or(TrimError::Empty { number: index + 1 })?;
+    for source in sources {
+        let kept = wanted(source).ok_or(TrimError::Empty { number: source.number })?;
         let cut = Cut { rate: source.rate, source: source.samples, kept };
         plans.push(Planned { cut, begin: Edge::Wanted, end: Edge::Wanted });
     }
@@ -172,7 +174,7 @@ pub fn plan(sources: &[Source], limit: Limit, method: Method) -> Result<Vec<Plan
         Method::Proportional => vec![1; sources.len()],
         Method::Tail => one_by_one(sources),
     };
-    let shares = shares(&lengths, &order, limit)?;
+    let shares = shares(&lengths, &order, limit).map_err(|excess| too_many(sources, &excess, limit))?;
     cut(&mut plans, sources, &shares, limit, method);
     Ok(plans)
 }
@@ -279,13 +281,13 @@ fn pause_before(source: &Source, start: Samples, end: Samples, limit: Limit) -> 
 /// within a rank in proportion to what each still lacks. Their sum is never above the limit.
 ///
 /// # Errors
-/// Even the least of each is too much: says which to drop.
-pub fn shares(lengths: &[ClockTime], ranks: &[u32], limit: Limit) -> Result<Vec<ClockTime>, TrimError> {
+/// Even the least of each is too much.
+pub fn shares(lengths: &[ClockTime], ranks: &[u32], limit: Limit) -> Result<Vec<ClockTime>, Excess> {
     let wishes: Vec<u64> = lengths.iter().map(|length| length.0.min(limit.each.0)).collect();
     let mut shares: Vec<u64> = wishes.iter().map(|wish| limit.least.0.min(*wish)).collect();
     let needed = shares.iter().fold(0_u64, |sum, share| sum.saturating_add(*share));
     let Some(mut left) = limit.combined.0.checked_sub(needed) else {
-        return Err(too_many(ranks, needed, limit));
+        return Err(Excess { needed: ClockTime(needed), drop: least_wanted(ranks, needed, limit) });
     };
     let mut order: Vec<u32> = ranks.to_vec();
     order.sort_unstable();
@@ -308,23 +310,38 @@ pub fn shares(lengths: &[ClockTime], ranks: &[u32], limit: Limit) -> Result<Vec<
     Ok(shares.into_iter().map(ClockTime).collect())
 }
 
-fn too_many(ranks: &[u32], needed: u64, limit: Limit) -> TrimError {
+/// What is too much, and what would have to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excess {
+    /// What the least of each comes to.
+    pub needed: ClockTime,
+    /// The places of those to drop, the least important first.
+    pub drop: Vec<usize>,
+}
+
+fn least_wanted(ranks: &[u32], needed: u64, limit: Limit) -> Vec<usize> {
     let mut order: Vec<usize> = (0..ranks.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse((ranks[*index], *index)));
     let over = needed.saturating_sub(limit.combined.0);
     let count = Rounding::Up.divide(over.into(), u128::from(limit.least.0.max(1))).unwrap_or(1).max(1);
-    let names: Vec<String> =
-        order.iter().take(usize::try_from(count).unwrap_or(1)).map(|index| format!("@Audio{}", index + 1)).collect();
-    let drop = names.join(" and ");
-    TrimError::TooMany { count: ranks.len(), needed: ClockTime(needed), allowed: limit.combined, drop }
+    order.truncate(usize::try_from(count).unwrap_or(1));
+    order
 }
 
-/// Says what is wrong with a plan that a person has edited; nothing where it may be carried out.
+fn too_many(sources: &[Source], excess: &Excess, limit: Limit) -> TrimError {
+    let names: Vec<String> =
+        excess.drop.iter().filter_map(|place| Some(format!("@Audio{}", sources.get(*place)?.number))).collect();
+    let drop = names.join(" and ");
+    TrimError::TooMany { count: sources.len(), needed: excess.needed, allowed: limit.combined, drop }
+}
+
+/// Says what is wrong with a plan that a person has edited, sound by sound with the number of its tag; nothing
+/// where it may be carried out.
 #[must_use]
-pub fn faults(cuts: &[Cut], limit: Limit) -> Vec<String> {
+pub fn faults(cuts: &[(usize, Cut)], limit: Limit) -> Vec<String> {
     let mut faults = Vec::new();
-    for (index, cut) in cuts.iter().enumerate() {
-        let (number, length) = (index + 1, cut.length());
+    for (number, cut) in cuts {
+        let length = cut.length();
         if cut.kept.start >= cut.kept.end || cut.kept.end > cut.source {
             faults.push(format!("sound {number}: keeps nothing of its {} samples", cut.source.0));
         } else if length < limit.least && cut.trims() && cut.kept.length().0 < samples_of(limit.least, cut.rate) {
@@ -334,9 +351,9 @@ pub fn faults(cuts: &[Cut], limit: Limit) -> Vec<String> {
         }
     }
     let plans: Vec<Planned> =
-        cuts.iter().map(|cut| Planned { cut: *cut, begin: Edge::Hand, end: Edge::Hand }).collect();
+        cuts.iter().map(|(_, cut)| Planned { cut: *cut, begin: Edge::Hand, end: Edge::Hand }).collect();
     if faults.is_empty() && !exact_total_fits(&plans, limit) {
-        let total = cuts.iter().fold(0_u64, |sum, cut| sum.saturating_add(cut.length().0));
+        let total = cuts.iter().fold(0_u64, |sum, (_, cut)| sum.saturating_add(cut.length().0));
         faults.push(format!("{} s together, {} s are allowed", ClockTime(total), limit.combined));
     }
     faults
@@ -350,7 +367,7 @@ mod tests {
     fn source(seconds: u64, hertz: u32, priority: u32) -> Source {
         let rate = SampleRate::new(hertz).expect("not zero");
         let samples = Samples(seconds * u64::from(hertz));
-        Source { rate, samples, start: None, end: None, priority, quiet: Vec::new() }
+        Source { number: 1, rate, samples, start: None, end: None, priority, quiet: Vec::new() }
     }
 
     const LIMIT: Limit =
@@ -422,10 +439,11 @@ mod tests {
 
     #[test]
     fn too_many_sounds_are_refused_and_the_least_important_named() {
-        let sources: Vec<Source> = (0..8).map(|_| source(9, 48_000, 1)).collect();
+        let sources: Vec<Source> = (1..=8).map(|number| Source { number, ..source(9, 48_000, 1) }).collect();
         let error = plan(&sources, LIMIT, Method::Pauses).expect_err("8 × 2 s are more than 15 s");
         assert!(error.to_string().ends_with("drop @Audio8"), "{error}");
-        let sources: Vec<Source> = (1..=9).map(|priority| source(9, 48_000, 10 - priority)).collect();
+        let numbered = |number: usize| Source { number, ..source(9, 48_000, 10 - number as u32) };
+        let sources: Vec<Source> = (1..=9).map(numbered).collect();
         let error = plan(&sources, LIMIT, Method::Pauses).expect_err("9 × 2 s are more than 15 s");
         assert!(error.to_string().ends_with("drop @Audio1 and @Audio2"), "{error}");
     }
@@ -434,7 +452,7 @@ mod tests {
     fn an_edited_plan_is_held_to_the_limits() {
         let cut = |start: u64, end: u64| {
             let kept = TimeRange { start: Samples(start), end: Samples(end) };
-            Cut { rate: SampleRate::new(1000).expect("not zero"), source: Samples(20_000), kept }
+            (1, Cut { rate: SampleRate::new(1000).expect("not zero"), source: Samples(20_000), kept })
         };
         assert_eq!(faults(&[cut(0, 9000), cut(100, 6100)], LIMIT), Vec::<String>::new());
         assert_eq!(faults(&[cut(0, 9000), cut(100, 6101)], LIMIT), ["15.001 s together, 15.000 s are allowed"]);
@@ -462,7 +480,8 @@ mod tests {
             let common = 16_000_u128 * 22_050 * 44_100 * 48_000;
             let total: u128 = cuts.iter().map(|cut| u128::from(cut.kept.length().0) * common / u128::from(cut.rate.hertz())).sum();
             prop_assert!(total <= 15 * common);
-            prop_assert_eq!(faults(&cuts, LIMIT), Vec::<String>::new());
+            let numbered: Vec<(usize, Cut)> = cuts.iter().map(|cut| (1, *cut)).collect();
+            prop_assert_eq!(faults(&numbered, LIMIT), Vec::<String>::new());
             for cut in cuts {
                 let last = Samples(cut.kept.length().0 - 1);
                 prop_assert_eq!(cut.to_source(last).and_then(|at| cut.to_upload(at)), Some(last));

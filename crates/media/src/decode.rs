@@ -13,6 +13,7 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
+use seedpost_core::reference::fit::MAX_MP4_SOUND;
 use seedpost_core::time::{SampleRate, Samples, TimeRange};
 
 use crate::id3;
@@ -23,8 +24,6 @@ use crate::{MediaError, plausible_rate};
 
 /// The most samples per channel that one call decodes: about ten minutes at 48 kHz.
 pub const MAX_SAMPLES: u64 = 30_000_000;
-/// The largest sound track of an MP4 that is taken into memory, in bytes.
-const MAX_TRACK: usize = 256 << 20;
 
 /// Decoded sound: one vector of samples a channel, all of one length, full scale at ±1.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,15 +184,15 @@ fn sound_track<R: Read + Seek>(source: &mut R) -> Result<Option<(Presentation, V
     Ok(Some((movie.presentation(track), alone)))
 }
 
-/// A vector that refuses to grow past [`MAX_TRACK`].
+/// A vector that refuses to grow past [`MAX_MP4_SOUND`].
 struct Capped<'a> {
     out: &'a mut Vec<u8>,
 }
 
 impl std::io::Write for Capped<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.out.len() + bytes.len() > MAX_TRACK {
-            return Err(std::io::Error::other(format!("the sound is larger than {MAX_TRACK} bytes")));
+        if (self.out.len() + bytes.len()) as u64 > MAX_MP4_SOUND {
+            return Err(std::io::Error::other(format!("the sound is larger than {MAX_MP4_SOUND} bytes")));
         }
         self.out.extend_from_slice(bytes);
         Ok(bytes.len())

@@ -173,7 +173,8 @@ impl Worker {
             Some(running) => running,
             None => self.start()?,
         };
-        let line = serde_json::to_string(request).expect("requests are plain data");
+        let line = serde_json::to_string(request)
+            .map_err(|_| WorkerError::Failed("its name is not UTF-8: rename it".to_owned()))?;
         let sent = running.child.stdin.as_mut().map(|stdin| writeln!(stdin, "{line}"));
         if !matches!(sent, Some(Ok(()))) {
             return Err(WorkerError::Crashed);

@@ -10,6 +10,7 @@ use seedpost_core::cost::{Reservation, Usd};
 use seedpost_core::job::{Failure, JobRef};
 use seedpost_core::shot::ShotDuration;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// What a shot asks for, with every reference at an address that the provider can read.
 #[derive(Debug, Clone)]
@@ -45,10 +46,29 @@ pub struct Order {
 pub struct Upload {
     /// The file.
     pub path: PathBuf,
+    /// SHA-256 of what was checked, in hex: nothing else is sent.
+    pub sha256: String,
     /// Its media type, by content.
     pub content_type: String,
     /// The name that the provider is told.
     pub file_name: String,
+}
+
+impl Upload {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no longer what was checked.
+    pub async fn read(&self) -> Result<Vec<u8>, CallError> {
+        let path = self.path.display();
+        let lasting = |message: String| CallError { transient: false, message };
+        let bytes =
+            tokio::fs::read(&self.path).await.map_err(|error| lasting(format!("failed to read {path}: {error}")))?;
+        if format!("{:x}", Sha256::digest(&bytes)) != self.sha256 {
+            return Err(lasting(format!("{path} was changed after it was checked; nothing was sent: run again")));
+        }
+        Ok(bytes)
+    }
 }
 
 /// How a job stands.

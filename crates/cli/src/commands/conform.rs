@@ -8,13 +8,12 @@ use seedpost_core::trim::{self, Cut, Edge, Method};
 use serde_json::json;
 
 use super::List;
-use super::lane::refuse_overwrite;
-use crate::assets::measure_file;
-use crate::output::{Exit, Failure, result_json, say, table};
+use crate::assets::{self, measure_file};
+use crate::output::{Exit, Failure, result_json, say, shown, table};
 use crate::plot;
 use crate::prepare::{Prepared, judged, prepare_with};
 use crate::progress::{Bar, Style};
-use crate::project::{Project, write_whole};
+use crate::project::{Project, refuse_overwrite, write_whole};
 use crate::trim_plan::{self, TrimPlan};
 use crate::uploads::{Conformed, cut_sound};
 
@@ -76,15 +75,14 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     if let Some((sound, to)) = arguments.sound.as_ref().zip(arguments.to.as_ref()) {
         return cut_one(arguments, sound, to, json);
     }
-    for out in [&arguments.write_plan, &arguments.plot].into_iter().flatten() {
-        refuse_overwrite(out, arguments.force)?;
-    }
     let project = arguments.list.open()?;
+    refuse_outputs(arguments, &project)?;
     let _lock = project.lock()?;
     project.sweep();
     let bar = Bar::new(style);
     let (measured, verdicts) = judged(&project, &bar)?;
-    let mut plan = TrimPlan::of(&project, &measured, arguments.strategy.map(Method::from))?;
+    let replaced = arguments.strategy.is_some() || arguments.plan.is_some();
+    let mut plan = TrimPlan::of(&project, &measured, arguments.strategy.map(Method::from), replaced)?;
     if let Some(path) = &arguments.plan {
         plan = plan.edited(&TrimPlan::read(path)?)?;
     }
@@ -101,9 +99,21 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     Ok(Exit::Done)
 }
 
+/// Refuses to write over what stands, and over what is read whatever was offered.
+fn refuse_outputs(arguments: &Arguments, project: &Project) -> Result<(), Failure> {
+    let mut inputs: Vec<PathBuf> = assets::files(project).into_iter().map(|name| project.root.join(name)).collect();
+    inputs.extend([project.path.clone(), trim_plan::path(project)]);
+    inputs.extend(arguments.plan.clone());
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    for out in [&arguments.write_plan, &arguments.plot].into_iter().flatten() {
+        refuse_overwrite(out, arguments.force, &inputs)?;
+    }
+    Ok(())
+}
+
 fn tell_path(path: &Path, key: &str, words: &str, json: bool) -> Exit {
     if json {
-        result_json("conform", json!({ key: path }));
+        result_json("conform", json!({ key: shown(path) }));
     } else {
         say(format_args!("{}: {words}", path.display()));
     }
@@ -163,7 +173,7 @@ fn kept(sound: &Conformed) -> String {
 
 /// Cuts one sound, without a list: the samples from one moment to another, with fades at the cuts.
 fn cut_one(arguments: &Arguments, sound: &Path, to: &Path, json: bool) -> Result<Exit, Failure> {
-    refuse_overwrite(to, arguments.force)?;
+    refuse_overwrite(to, arguments.force, &[sound])?;
     let invalid = |error: String| {
         let message = format!("failed to cut {}: {error}", sound.display());
         Failure::new(Exit::Invalid, message, "give it a whole WAV, MP3, FLAC, AIFF, OGG or M4A, and times within it")
@@ -172,13 +182,13 @@ fn cut_one(arguments: &Arguments, sound: &Path, to: &Path, json: bool) -> Result
     let audio = info.audio.ok_or_else(|| invalid("it has no sound".to_owned()))?;
     let samples = audio.samples.ok_or_else(|| invalid("its length is not known".to_owned()))?;
     let (rate, start, end) = (audio.sample_rate, arguments.from, arguments.until);
-    let source = trim::Source { rate, samples, start, end, priority: 1, quiet: Vec::new() };
+    let source = trim::Source { number: 1, rate, samples, start, end, priority: 1, quiet: Vec::new() };
     let kept = trim::wanted(&source).ok_or_else(|| invalid("there is nothing between those times".to_owned()))?;
     let cut = Cut { rate, source: samples, kept };
     let bits = seedpost_core::reference::fit::own_bits(&audio);
     cut_sound(sound, &cut, bits, to).map_err(|error| invalid(error.to_string()))?;
     if json {
-        result_json("conform", json!({ "cut": cut, "upload": to }));
+        result_json("conform", json!({ "cut": cut, "upload": shown(to) }));
     } else {
         say(format_args!("{}: samples {} to {} of {}", to.display(), kept.start.0, kept.end.0, samples.0));
     }

@@ -10,11 +10,10 @@ use serde_json::json;
 use url::Url;
 
 use super::List;
-use super::lane::refuse_overwrite;
 use super::turnover::{cut, selected};
 use crate::finish::file_of;
-use crate::output::{Exit, Failure, note, result_json, say};
-use crate::project::write_whole;
+use crate::output::{Exit, Failure, note, result_json, say, shown};
+use crate::project::{refuse_overwrite, write_whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -45,11 +44,12 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let mut losses = Vec::new();
     for format in formats {
         let path = arguments.out.join(format.file_name(&safe_title(&project.list.title)));
-        refuse_overwrite(&path, arguments.force)?;
+        refuse_overwrite(&path, arguments.force, &[&project.path])?;
         losses.extend(write(&timeline, format, &path)?);
         files.push(path);
     }
     if json {
+        let files: Vec<String> = files.iter().map(shown).collect();
         result_json("export", json!({ "files": files, "losses": losses }));
     } else {
         files.iter().for_each(|file| say(file.display()));

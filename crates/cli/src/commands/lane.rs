@@ -8,8 +8,8 @@ use seedpost_media::strip;
 use serde_json::json;
 
 use super::List;
-use crate::output::{Exit, Failure, result_json, say, table};
-use crate::project::{open_plain, write_whole};
+use crate::output::{Exit, Failure, result_json, say, shown, table};
+use crate::project::{open_plain, refuse_overwrite, write_whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
 }
 
 fn strip_clip(clip: &Path, out: &Path, force: bool, json: bool) -> Result<Exit, Failure> {
-    refuse_overwrite(out, force)?;
+    refuse_overwrite(out, force, &[clip])?;
     let mut source = open_plain(clip).map_err(|error| Failure::disk("read", clip, &error))?;
     let stripped = write_whole(out, |writer| strip::strip(&mut source, writer).map(|_| ()));
     stripped.map_err(|error| {
@@ -58,21 +58,9 @@ fn strip_clip(clip: &Path, out: &Path, force: bool, json: bool) -> Result<Exit, 
         )
     })?;
     if json {
-        result_json("lane", json!({ "picture": out }));
+        result_json("lane", json!({ "picture": shown(out) }));
     } else {
         say(format_args!("{}", out.display()));
     }
     Ok(Exit::Done)
-}
-
-/// Refuses to replace a file that the user did not offer.
-pub(super) fn refuse_overwrite(out: &Path, force: bool) -> Result<(), Failure> {
-    if out.exists() && !force {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("{} exists", out.display()),
-            "choose another name, or add --force",
-        ));
-    }
-    Ok(())
 }

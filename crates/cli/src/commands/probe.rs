@@ -8,7 +8,7 @@ use seedpost_core::media::MediaInfo;
 use serde_json::json;
 
 use crate::assets::measure_file;
-use crate::output::{Exit, Failure, note, result_json, say, table};
+use crate::output::{Exit, Failure, note, result_json, say, shown, table};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let results: Vec<Result<MediaInfo, String>> = arguments.files.par_iter().map(|file| measure_file(file)).collect();
     let pairs = || arguments.files.iter().zip(&results);
     if json {
-        let file = |(path, result): (&PathBuf, &Result<MediaInfo, String>)| json!({ "file": path, "info": result.as_ref().ok(), "error": result.as_ref().err() });
+        let file = |(path, result): (&PathBuf, &Result<MediaInfo, String>)| json!({ "file": shown(path), "info": result.as_ref().ok(), "error": result.as_ref().err() });
         result_json("probe", json!({ "files": pairs().map(file).collect::<Vec<_>>() }));
     } else {
         let mut rows = table(["FILE", "CONTAINER", "PICTURE", "SOUND", "INDEX", "READ BY"]);

@@ -11,10 +11,9 @@ use seedpost_media::wav::{self, Label};
 use seedpost_media::{MediaError, stems};
 use serde_json::json;
 
-use super::lane::refuse_overwrite;
 use crate::assets::measure_file;
-use crate::output::{Exit, Failure, result_json, say};
-use crate::project::{digest_text, open_plain, write_whole};
+use crate::output::{Exit, Failure, result_json, say, shown};
+use crate::project::{digest_text, open_plain, refuse_overwrite, write_whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -33,7 +32,7 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let clip = arguments.clip.display();
-    refuse_overwrite(&arguments.out, arguments.force)?;
+    refuse_overwrite(&arguments.out, arguments.force, &[&arguments.clip])?;
     let info = measure_file(&arguments.clip)
         .map_err(|error| Failure::new(Exit::Media, format!("{clip}: {error}"), "give it a whole clip"))?;
     let video = info.video.as_ref();
@@ -50,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     if json {
         result_json(
             "stems",
-            json!({ "file": arguments.out, "samples": length, "time_reference": record_samples(start.frames(), start) }),
+            json!({ "file": shown(&arguments.out), "samples": length, "time_reference": record_samples(start.frames(), start) }),
         );
     } else {
         say(format_args!("{}: {} samples from {start}", arguments.out.display(), length.0));

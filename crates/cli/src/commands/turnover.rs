@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{List, block_on};
 use crate::finish::{Finish, Finished, Job, finish};
-use crate::output::{Exit, Failure, note, result_json, say};
+use crate::output::{Exit, Failure, note, result_json, say, shown};
 use crate::prepare::prepare;
 use crate::project::{Project, digest, ledger_failure, make_folder, write_whole};
 
@@ -48,7 +48,7 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     if json {
         result_json(
             "turnover",
-            json!({ "package": package, "new": !unchanged, "clips": timeline.clips.len(), "missing": missing, "losses": manifest.losses }),
+            json!({ "package": shown(&package), "new": !unchanged, "clips": timeline.clips.len(), "missing": missing, "losses": manifest.losses }),
         );
     } else {
         let state = if unchanged { " (nothing changed since it was made)" } else { "" };

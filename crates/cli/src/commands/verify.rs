@@ -9,7 +9,7 @@ use seedpost_core::turnover::{ManifestFile, SCHEMA, is_safe_path};
 use serde_json::json;
 
 use super::turnover::{files_in, read_manifest};
-use crate::output::{Exit, Failure, note, result_json, say};
+use crate::output::{Exit, Failure, note, result_json, say, shown};
 use crate::project::digest;
 
 #[derive(Debug, Args)]
@@ -37,7 +37,10 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
             .map(|path| format!("{path}: not in the manifest")),
     );
     if json {
-        result_json("verify", json!({ "package": package, "files": manifest.files.len(), "problems": problems }));
+        result_json(
+            "verify",
+            json!({ "package": shown(package), "files": manifest.files.len(), "problems": problems }),
+        );
     } else if problems.is_empty() {
         say(format_args!("{}: {} files, all as the manifest says", package.display(), manifest.files.len()));
     }

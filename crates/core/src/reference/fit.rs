@@ -13,8 +13,12 @@ const DECODABLE: [&str; 6] = ["jpeg", "png", "webp", "gif", "bmp", "tiff"];
 const LEAST: ClockTime = ClockTime::seconds(2);
 /// The limit of all sounds or videos together where the catalog gives none.
 const COMBINED: ClockTime = ClockTime::seconds(15);
+/// How much longer a sound may be than its picture before it counts: more than any codec's padding.
+const OVERHANG: ClockTime = ClockTime(100_000);
 /// The most bytes of a copy where the catalog gives no limit.
 const MAX_BYTES: u64 = 50_000_000;
+/// The most bytes of a sound in MP4 that is decoded: it is taken into memory.
+pub const MAX_MP4_SOUND: u64 = 256 << 20;
 
 /// What to make of an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,20 +265,49 @@ pub fn videos(parts: &[VideoPart<'_>], limits: &KindLimits) -> Vec<Fit<VideoFit>
     };
     let total: u64 = shares.iter().map(|share| share.0).sum();
     let bytes: u64 = parts.iter().map(|part| part.info.bytes).sum();
-    let combined = limits.combined_bytes.filter(|most| bytes > *most);
+    let cuts_sound = sound_is_over(parts, &shares, limits);
     for ((fit, part), share) in fits.iter_mut().zip(parts).zip(&shares) {
         let Some(video) = &part.info.video else { continue };
-        if let Some(most) = combined {
+        if let Some(most) = limits.combined_bytes.filter(|most| bytes > *most) {
             fit.change("video.combined_bytes", format!("{bytes} bytes together are encoded anew, to at most {most}"));
         }
-        let room = limits.combined_bytes.map(|most| {
-            let part = u128::from(most) * u128::from(share.0);
-            Rounding::Down.divide(part, u128::from(total.max(1))).unwrap_or(most)
-        });
+        if let Some(length) = heard(part).filter(|length| cuts_sound && overhangs(*length, *share)) {
+            fit.change("video.duration", format!("{length} s of sound are cut to the {share} s of its picture"));
+        }
+        let room = limits.combined_bytes.map(|most| room(most, bytes, part.info.bytes, (*share, total)));
         let max_bytes = room.into_iter().chain(limits.bytes).min().unwrap_or(MAX_BYTES);
         fit.copy = one_video(fit, part, video, *share, max_bytes, limits);
     }
     fits
+}
+
+/// The most bytes of a copy: a share by time, where all are made anew; else its own bytes and a share by time
+/// of what all leave, since others stay as they are.
+fn room(most: u64, all: u64, own: u64, (share, total): (ClockTime, u64)) -> u64 {
+    let part = |bytes: u64| {
+        let part = u128::from(bytes) * u128::from(share.0);
+        Rounding::Down.divide(part, u128::from(total.max(1))).unwrap_or(bytes)
+    };
+    most.checked_sub(all).map_or_else(|| part(most), |spare| own.saturating_add(part(spare)))
+}
+
+/// How long a video's sound is.
+fn heard(part: &VideoPart<'_>) -> Option<ClockTime> {
+    super::audio_length(part.info)
+}
+
+/// Whether sound is longer than its picture by more than the padding of a codec.
+fn overhangs(sound: ClockTime, picture: ClockTime) -> bool {
+    sound.0 > picture.0.saturating_add(OVERHANG.0)
+}
+
+/// Whether videos keep the limits of time by their pictures, but not by their sound, which a provider may go by.
+fn sound_is_over(parts: &[VideoPart<'_>], shares: &[ClockTime], limits: &KindLimits) -> bool {
+    let limit = time_limit(limits);
+    let lengths = || parts.iter().zip(shares).map(|(part, share)| heard(part).unwrap_or_default().max(*share).0);
+    let padding = OVERHANG.0.saturating_mul(parts.len() as u64);
+    lengths().fold(0, u64::saturating_add) > limit.combined.0.saturating_add(padding)
+        || lengths().any(|length| length > limit.each.0.saturating_add(OVERHANG.0))
 }
 
 /// How long the wanted part of a video is.
@@ -362,7 +395,10 @@ fn one_video(
     let size = size(fit, ["video.aspect", "video.side", "video.area"], video.upright(), limits, true)?;
     let size = if fit.needed() { (size.0 & !1, size.1 & !1) } else { size };
     let start = rate.frames_in(part.start.unwrap_or_default(), Rounding::Nearest)?;
-    let frames = rate.frames_in(share, Rounding::Down).filter(|frames| frames.0 > 0)?;
+    // A length in microseconds may be rounded to below its last frame.
+    let whole = video.frames.filter(|_| video.rate == Some(rate) && wanted(part) == super::video_length(part.info));
+    let whole = whole.filter(|_| wanted(part) == Some(share));
+    let frames = whole.or_else(|| rate.frames_in(share, Rounding::Down)).filter(|frames| frames.0 > 0)?;
     fit.needed().then_some(VideoFit { start, frames, rate, size, rotation: video.rotation, max_bytes })
 }
 
@@ -417,6 +453,10 @@ pub fn sound(info: &MediaInfo, audio: &AudioInfo, kept: Samples, trims: bool, li
             "a sound that can be decoded here",
             "re-save it as WAV",
         );
+    }
+    if info.container == "m4a" && info.bytes > MAX_MP4_SOUND {
+        let found = format!("{} bytes of {}", info.bytes, info.container);
+        fit.refuse("audio.bytes", found, format!("at most {MAX_MP4_SOUND} bytes to be decoded"), "re-save it as WAV");
     }
     let own = own_bits(audio);
     let bytes = |bits: u16| 44 + kept.0.saturating_mul(u64::from(audio.channels) * u64::from(bits / 8));
@@ -560,6 +600,54 @@ mod tests {
         assert_eq!(fitted("fal", &[clip(1280, 720, 24, 360)]), [Ok(None)]);
         assert_eq!(fitted("ark", &[clip(1280, 720, 24, 47)]), [Err("video.duration")]);
         assert_eq!(fitted("ark", &[clip(1280, 720, 24, 361)])[0].map(|fit| fit.map(|fit| fit.frames.0)), Ok(Some(360)));
+    }
+
+    #[test]
+    fn a_copy_of_a_whole_video_has_all_its_frames() {
+        // 100 frames at 24000/1001 are 4.170833333… s.
+        let mut whole = clip(1920, 1080, 24, 100);
+        whole.video.as_mut().expect("a picture").rate = FrameRate::new(24_000, 1001);
+        let fit = fitted("fal", &[whole]).remove(0).expect("it fits").expect("a copy");
+        assert_eq!((fit.start, fit.frames), (Frames(0), Frames(100)));
+    }
+
+    #[test]
+    fn a_copy_leaves_others_the_bytes_that_they_have() {
+        let sized = |bytes: u64, (width, height): (u32, u32), frames: u64| MediaInfo {
+            bytes,
+            ..clip(width, height, 24, frames)
+        };
+        // Only the first is scaled: its own 10 MB, and 6 of 7 s of the megabyte that is left below 50.
+        let fits = fitted("fal", &[sized(9_999_999, (1920, 1080), 144), sized(39_000_000, (1280, 720), 24)]);
+        assert_eq!(fits[1], Ok(None));
+        assert_eq!(fits[0].expect("it fits").expect("a copy").max_bytes, 9_999_999 + 857_142);
+        // Both are made anew, and share by time.
+        let fits = fitted("fal", &[sized(30_000_000, (1280, 720), 144), sized(30_000_000, (1280, 720), 48)]);
+        let bytes: Vec<u64> = fits.iter().map(|fit| fit.expect("it fits").expect("a copy").max_bytes).collect();
+        assert_eq!(bytes, [37_499_999, 12_499_999]);
+    }
+
+    #[test]
+    fn sound_that_takes_a_video_past_the_limit_is_cut_to_its_picture() {
+        let with_sound = |frames: u64, samples: u64| {
+            let sound = AudioInfo {
+                codec: "aac".into(),
+                sample_rate: crate::time::SampleRate::HZ_48000,
+                channels: 2,
+                samples: Some(Samples(samples)),
+                priming: Some(1024),
+            };
+            MediaInfo { audio: Some(sound), ..clip(1280, 720, 24, frames) }
+        };
+        let copied = |infos: &[MediaInfo]| -> Vec<bool> {
+            fitted("fal", infos).into_iter().map(|fit| fit.expect("it fits").is_some()).collect()
+        };
+        // 15 s of picture with 15.02 s of sound, then with 16 s; 5 s with 6 s are no matter.
+        assert_eq!(copied(&[with_sound(360, 720_960)]), [false]);
+        assert_eq!(copied(&[with_sound(360, 768_000)]), [true]);
+        assert_eq!(copied(&[with_sound(120, 288_000)]), [false]);
+        // 14 s of picture together, 16 s of sound: only the second overhangs.
+        assert_eq!(copied(&[with_sound(168, 336_000), with_sound(168, 432_000)]), [false, true]);
     }
 
     #[test]

@@ -90,9 +90,7 @@ impl Fal {
 impl Provider for Fal {
     async fn upload(&self, upload: &Upload) -> Result<String, CallError> {
         let lasting = |message: String| CallError { transient: false, message };
-        let bytes = tokio::fs::read(&upload.path)
-            .await
-            .map_err(|error| lasting(format!("failed to read {}: {error}", upload.path.display())))?;
+        let bytes = upload.read().await?;
         let mut url = self.rest.join("storage/upload/initiate").map_err(|error| lasting(error.to_string()))?;
         url.set_query(Some("storage_type=fal-cdn-v3"));
         let about = json!({ "content_type": upload.content_type, "file_name": upload.file_name });
