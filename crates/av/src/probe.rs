@@ -89,7 +89,15 @@ fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Vi
         frames: Some(packets.count).filter(|count| *count > 0).map(Frames),
         duration,
         rotation: rotation(stream),
+        pixel_aspect: pixel_aspect(&decoder),
     })
+}
+
+/// The shape of a pixel; square where it is not told.
+fn pixel_aspect(decoder: &codec::decoder::Video) -> (u32, u32) {
+    let shape = decoder.aspect_ratio();
+    let side = |value: i32| u32::try_from(value).ok().filter(|value| *value > 0);
+    side(shape.numerator()).zip(side(shape.denominator())).unwrap_or((1, 1))
 }
 
 /// The quarter turns of a stream's display matrix, clockwise; anything else counts as upright.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rayon::prelude::*;
-use seedpost_core::fault::{Fault, Place};
+use seedpost_core::fault::{Fault, Place, Severity};
 use seedpost_core::media::MediaInfo;
 use seedpost_core::reference::{self, Asset, Kind, Verdict};
 use seedpost_core::shot::{Location, Reference, Shot, TimedReference};
@@ -138,9 +138,15 @@ pub(crate) fn judge(project: &Project, measured: &Measured) -> Vec<Verdict> {
         let (assets, unreadable) = assets(shot, measured);
         let mut verdict = reference::judge(shot, &assets);
         verdict.faults.splice(0..0, unreadable);
+        verdict.faults.sort_by_key(in_order);
         verdict
     };
     project.list.shots.par_iter().map(one).collect()
+}
+
+/// Faults stand in the order of the list, advice last.
+pub(crate) fn in_order(fault: &Fault) -> (bool, Option<u32>) {
+    (fault.severity == Severity::Hint, fault.line)
 }
 
 fn unreadable_fault(location: &Location, place: &Place, error: &str) -> Fault {
@@ -159,6 +165,7 @@ pub(crate) fn content_type(info: &MediaInfo) -> &'static str {
         "bmp" => "image/bmp",
         "tiff" => "image/tiff",
         "heic" => "image/heic",
+        "avif" => "image/avif",
         "mp4" => "video/mp4",
         "mov" => "video/quicktime",
         "mp3" => "audio/mpeg",

@@ -10,8 +10,8 @@ use rayon::prelude::*;
 use seedpost_core::catalog::Catalog;
 use seedpost_core::reference::fit;
 use seedpost_core::shot::{Shot, TimedReference};
-use seedpost_core::time::{ClockTime, SampleRate, Samples, TimeRange};
-use seedpost_core::trim::{self, Edge, Limit, Method, Planned, Source};
+use seedpost_core::time::{ClockTime, Samples, TimeRange};
+use seedpost_core::trim::{self, Cut, Edge, Limit, Method, Planned, Source};
 use seedpost_media::MediaError;
 use seedpost_media::survey::{self, Survey};
 use serde::{Deserialize, Serialize};
@@ -222,7 +222,7 @@ impl ShotPlan {
                 && method.is_none_or(|method| plan.method == method)
         };
         if let Some(old) = old.filter(like) {
-            let faults = old.faults(sources.iter().map(|source| (source.rate, source.samples)), limit);
+            let faults = old.faults(sources.clone(), limit);
             if faults.is_empty() {
                 return Ok(Some(old.clone()));
             }
@@ -247,15 +247,10 @@ impl ShotPlan {
         Ok(Some(ShotPlan { shot: shot.id.to_string(), method, limit, sounds: sounds.collect() }))
     }
 
-    /// What is wrong with its cuts, for sounds of these rates and lengths.
-    fn faults(&self, files: impl Iterator<Item = (SampleRate, Samples)>, limit: Limit) -> Vec<String> {
-        let cuts: Vec<_> = self.sounds.iter().map(|sound| (sound.number, sound.planned.cut)).collect();
-        let faults = if cuts.iter().map(|(_, cut)| (cut.rate, cut.source)).eq(files) {
-            trim::faults(&cuts, limit)
-        } else {
-            vec!["`rate` and `source` are the file's own and cannot be changed".to_owned()]
-        };
-        faults.into_iter().map(|fault| format!("{}: {fault}", self.shot)).collect()
+    /// What is wrong with its cuts of these sounds.
+    fn faults(&self, sources: Vec<Source>, limit: Limit) -> Vec<String> {
+        let cuts: Vec<_> = sources.into_iter().zip(self.sounds.iter().map(|sound| sound.planned.cut)).collect();
+        trim::faults(&cuts, limit).into_iter().map(|fault| format!("{}: {fault}", self.shot)).collect()
     }
 
     /// Takes over a person's cuts; answers what is wrong with them.
@@ -265,8 +260,7 @@ impl ShotPlan {
         if self.sounds.iter().map(key).ne(edited.sounds.iter().map(key)) {
             return vec![name("its sounds are not those of the list, or have changed".to_owned())];
         }
-        let own = self.sounds.iter().map(|sound| sound.planned.cut);
-        let faults = edited.faults(own.map(|cut| (cut.rate, cut.source)), self.limit);
+        let faults = edited.faults(self.sounds.iter().map(SoundPlan::source).collect(), self.limit);
         for (own, new) in self.sounds.iter_mut().zip(&edited.sounds) {
             let (old, kept) = (own.planned, new.planned.cut.kept);
             own.planned = Planned {
@@ -277,6 +271,15 @@ impl ShotPlan {
         }
         self.method = edited.method;
         faults
+    }
+}
+
+impl SoundPlan {
+    /// The sound that is cut; nobody has listened.
+    fn source(&self) -> Source {
+        let SoundPlan { number, in_us: start, out_us: end, priority, .. } = *self;
+        let Cut { rate, source: samples, .. } = self.planned.cut;
+        Source { number, rate, samples, start, end, priority, quiet: Vec::new() }
     }
 }
 

@@ -112,7 +112,8 @@ pub(crate) fn make(
 }
 
 fn failed(name: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Exit::Invalid, format!("failed to conform {name}: {error}"), "replace the file with a whole one")
+    let fix = "replace the file with a whole one, or convert it by hand";
+    Failure::new(Exit::Invalid, format!("failed to conform {name}: {error}"), fix)
 }
 
 fn conformed(project: &Project, key: &str, ending: &str) -> PathBuf {

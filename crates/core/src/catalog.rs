@@ -218,14 +218,19 @@ impl Catalog {
         &self.models
     }
 
-    /// The row for these settings. The simulator speaks fal's form and obeys fal's rows.
-    #[must_use]
-    pub fn model(&self, render: &RenderSettings) -> Option<&Model> {
-        let provider = match render.provider {
+    /// The rows of a provider. The simulator speaks fal's form and obeys fal's rows.
+    pub fn rows(&self, provider: ProviderName) -> impl Iterator<Item = &Model> {
+        let provider = match provider {
             ProviderName::Simulator => "fal",
             other => other.as_str(),
         };
-        self.models.iter().find(|row| row.provider == provider && row.model == render.model && row.tier == render.tier)
+        self.models.iter().filter(move |row| row.provider == provider)
+    }
+
+    /// The row for these settings.
+    #[must_use]
+    pub fn model(&self, render: &RenderSettings) -> Option<&Model> {
+        self.rows(render.provider).find(|row| row.model == render.model && row.tier == render.tier)
     }
 
     /// The row and mode of a provider's own name for a model.

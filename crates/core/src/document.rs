@@ -2,7 +2,9 @@
 //! fault and report them all. Deliberately absent: any knowledge of shots.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::de::{DeTable, DeValue};
 
 use crate::fault::{Fault, Place};
@@ -61,25 +63,70 @@ pub(crate) fn parse(text: &str) -> Result<Node, Box<Fault>> {
 }
 
 fn parse_json(text: &str, top: &Place) -> Result<Node, Box<Fault>> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+    serde_json::from_str(text).map_err(|error| {
         let place = Place { line: u32::try_from(error.line()).ok(), ..top.clone() };
         Box::new(Fault::new("list.syntax", &place, error.to_string(), "JSON (RFC 8259)", "mend the text at that line"))
-    })?;
-    Ok(from_json(value))
+    })
 }
 
-fn from_json(value: serde_json::Value) -> Node {
-    let value = match value {
-        serde_json::Value::Null => Value::Other("null"),
-        serde_json::Value::Bool(value) => Value::Boolean(value),
-        serde_json::Value::Number(number) => number.as_i64().map_or(Value::Other("a fraction"), Value::Integer),
-        serde_json::Value::String(text) => Value::Text(text),
-        serde_json::Value::Array(items) => Value::List(items.into_iter().map(from_json).collect()),
-        serde_json::Value::Object(map) => {
-            Value::Table(map.into_iter().map(|(key, value)| (key, from_json(value))).collect())
+/// From JSON. Of two keys of one name neither silently wins, as in TOML.
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Node, D::Error> {
+        input.deserialize_any(JsonVisitor).map(|value| Node { line: None, value })
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Other("null"))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Boolean(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(i64::try_from(value).map_or(Value::Other("a number too large"), Value::Integer))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::Other("a fraction"))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
         }
-    };
-    Node { line: None, value }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut table = BTreeMap::new();
+        while let Some((key, value)) = entries.next_entry::<String, Node>()? {
+            if table.contains_key(&key) {
+                return Err(de::Error::custom(format!("key {key:?} stands twice")));
+            }
+            table.insert(key, value);
+        }
+        Ok(Value::Table(table))
+    }
 }
 
 fn parse_toml(text: &str, top: &Place) -> Result<Node, Box<Fault>> {
@@ -273,7 +320,8 @@ impl<'f> TableReader<'f> {
     pub(crate) fn close(self) {
         let allowed = self.known.join(", ");
         for (key, node) in self.entries {
-            let place = self.place.within(&key, node.line);
+            let name = if key.is_empty() { "\"\"" } else { &key };
+            let place = self.place.within(name, node.line);
             let fix = nearest(&key, &self.known)
                 .map_or_else(|| format!("remove `{key}`"), |known| format!("did you mean `{known}`?"));
             self.faults.push(Fault::new("list.unknown_key", &place, format!("{key:?}"), allowed.clone(), fix));
@@ -284,7 +332,7 @@ impl<'f> TableReader<'f> {
 /// The known word within two edits of `word`, if there is one.
 pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     let (distance, best) = known.iter().map(|candidate| (edits(word, candidate), *candidate)).min()?;
-    (distance <= 2).then_some(best)
+    (distance <= 2 && distance < word.len()).then_some(best)
 }
 
 /// Levenshtein's distance, over characters; long words count as far apart.

@@ -11,6 +11,8 @@ pub mod rule;
 
 pub mod shot;
 
+pub mod tag;
+
 mod document;
 
 pub mod catalog;

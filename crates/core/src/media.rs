@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::{ClockTime, FrameRate, Frames, SampleRate, Samples};
+use crate::time::{ClockTime, FrameRate, Frames, Rounding, SampleRate, Samples};
 
 /// What a file contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,13 +45,29 @@ pub struct VideoInfo {
     pub duration: Option<ClockTime>,
     /// Degrees clockwise that a player turns it: 0, 90, 180 or 270. Width and height are before that.
     pub rotation: u16,
+    /// Width and height of the shape of a pixel; 1 and 1 where the file does not tell.
+    #[serde(default = "square")]
+    pub pixel_aspect: (u32, u32),
+}
+
+fn square() -> (u32, u32) {
+    (1, 1)
 }
 
 impl VideoInfo {
-    /// Width and height in pixels as a player shows it.
+    /// Whether pixels are as wide as they are high.
+    #[must_use]
+    pub fn is_square(&self) -> bool {
+        self.pixel_aspect.0 == self.pixel_aspect.1
+    }
+
+    /// Width and height in square pixels as a player shows it; the width is rounded to the nearest.
     #[must_use]
     pub fn upright(&self) -> (u32, u32) {
-        if self.rotation % 180 == 90 { (self.height, self.width) } else { (self.width, self.height) }
+        let (wide, high) = self.pixel_aspect;
+        let width = Rounding::Nearest.divide(u128::from(self.width) * u128::from(wide), high.into());
+        let width = width.and_then(|width| u32::try_from(width).ok()).unwrap_or(self.width);
+        if self.rotation % 180 == 90 { (self.height, width) } else { (width, self.height) }
     }
 }
 
@@ -71,6 +87,8 @@ pub struct StillInfo {
     pub colour: Option<Colour>,
     /// Whether it has an alpha channel or a transparent colour.
     pub alpha: bool,
+    /// Whether a copy can be made of it: its kind is decoded here, in the memory that is allowed for it.
+    pub copyable: bool,
 }
 
 impl StillInfo {

@@ -10,6 +10,7 @@ use crate::catalog::{Catalog, KindLimits, Mode, Model, Range};
 use crate::fault::{Fault, Place, Severity};
 use crate::media::MediaInfo;
 use crate::shot::{ProviderName, Shot, ShotDuration, ShotList, suggestion};
+use crate::tag;
 use crate::time::{ClockTime, FrameRate, Rounding, Samples};
 use crate::trim::{self, Method};
 pub use demand::demand;
@@ -34,6 +35,16 @@ impl Kind {
             Kind::Image => "image",
             Kind::Video => "video",
             Kind::Audio => "audio",
+        }
+    }
+
+    /// The word of its tags, such as `@Image1`.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
+        match self {
+            Kind::Image => "Image",
+            Kind::Video => "Video",
+            Kind::Audio => "Audio",
         }
     }
 
@@ -123,7 +134,13 @@ pub fn judge(shot: &Shot, assets: &[Asset]) -> Verdict {
     let catalog = Catalog::built_in();
     let mut verdict = match catalog.model(&shot.render) {
         Some(model) => judge_row(shot, assets, model),
-        None => Verdict { faults: vec![unknown_model(shot, catalog)], ..Verdict::default() },
+        None => {
+            let mut faults = vec![unknown_model(shot, catalog)];
+            faults.extend(mixed_modes(shot));
+            faults.extend(parts_of_urls(assets));
+            faults.extend(tags(shot));
+            Verdict { faults, ..Verdict::default() }
+        }
     };
     if let Some(fault) = check_provider(shot) {
         verdict.faults.insert(0, fault);
@@ -139,11 +156,11 @@ pub fn judge_row(shot: &Shot, assets: &[Asset], model: &Model) -> Verdict {
     check.settings();
     check.mode();
     check.counts(assets);
-    check.parts_of_urls(assets);
+    check.verdict.faults.extend(parts_of_urls(assets));
     check.stills(assets);
     check.videos(assets);
     check.sounds(assets);
-    check.tags();
+    check.verdict.faults.extend(tags(shot));
     check.verdict
 }
 
@@ -153,7 +170,7 @@ pub fn judge_list(list: &ShotList) -> Vec<Fault> {
     if list.frame_rate == FrameRate::FPS_24 {
         return Vec::new();
     }
-    let place = Place { path: "frame_rate".to_owned(), line: None };
+    let place = Place { path: "frame_rate".to_owned(), line: list.frame_rate_line };
     let found = format!("{} frames a second", list.frame_rate);
     let fix = "cut at 24, and conform the finished reel in the editor";
     vec![Fault::new("list.frame_rate_conform", &place, found, "24", fix)]
@@ -168,14 +185,84 @@ fn check_provider(shot: &Shot) -> Option<Fault> {
     })
 }
 
+/// The model is not in the catalog, or not in that tier.
 fn unknown_model(shot: &Shot, catalog: &Catalog) -> Fault {
     let render = &shot.render;
-    let found = format!("{} {} on {}", render.model, render.tier, render.provider.as_str());
-    let known: Vec<String> =
-        catalog.models().iter().map(|row| format!("{} {} on {}", row.model, row.tier, row.provider)).collect();
-    let names: Vec<&str> = catalog.models().iter().map(|row| row.model.as_str()).collect();
-    let place = shot.at("model");
-    Fault::new("render.model", &place, found, known.join(", "), suggestion(&render.model, &names))
+    let mut rows: Vec<&Model> = catalog.rows(render.provider).collect();
+    if rows.is_empty() {
+        rows = catalog.models().iter().collect();
+    }
+    let tiers = rows.iter().filter(|row| row.model == render.model).map(|row| row.tier.as_str());
+    let (key, word, mut known): (_, _, Vec<&str>) = match tiers.clone().next() {
+        None => ("model", &render.model, rows.iter().map(|row| row.model.as_str()).collect()),
+        Some(_) => ("tier", &render.tier, tiers.collect()),
+    };
+    known.sort_unstable();
+    known.dedup();
+    let found = format!("{word:?}, on {}", render.provider.as_str());
+    Fault::new("render.model", &shot.at(key), found, known.join(", "), suggestion(word, &known))
+}
+
+/// Frames and references do not go together.
+fn mixed_modes(shot: &Shot) -> Option<Fault> {
+    (Mode::of(shot) == Mode::Reference && shot.first_frame.is_some()).then(|| {
+        let fix = "move the picture into `images`, or drop the references";
+        let allowed = "either frames or references";
+        Fault::new(
+            "frame.with_references",
+            &shot.at("first_frame"),
+            "first_frame beside references",
+            allowed,
+            fix,
+        )
+    })
+}
+
+/// A URL is sent whole.
+fn parts_of_urls(assets: &[Asset]) -> Vec<Fault> {
+    let parts = assets.iter().filter(|asset| asset.remote && (asset.start.is_some() || asset.end.is_some()));
+    let fault = |asset: &Asset| {
+        let found = format!("{}: with `in` or `out`", asset.name);
+        let fix = "download it, and name the local copy";
+        Fault::new("reference.remote", &asset.place, found, "a URL that is sent whole", fix)
+    };
+    parts.map(fault).collect()
+}
+
+/// Each tag of the prompt needs a file, and each file a tag.
+fn tags(shot: &Shot) -> Vec<Fault> {
+    let place = shot.at("prompt");
+    let mut faults = Vec::new();
+    let used = tag::tags(&shot.prompt);
+    let counts =
+        [(Kind::Image, shot.images.len()), (Kind::Video, shot.videos.len()), (Kind::Audio, shot.audios.len())];
+    for (kind, count) in counts {
+        let word = kind.tag();
+        let number = |tag: &tag::Tag| tag.number.and_then(|number| usize::try_from(number).ok());
+        let mut told: Vec<&str> = Vec::new();
+        for tag in used.iter().filter(|tag| tag.kind == kind) {
+            let text = &shot.prompt[tag.range.clone()];
+            if number(tag).is_some_and(|number| (1..=count).contains(&number)) || told.contains(&text) {
+                continue;
+            }
+            told.push(text);
+            let allowed = if count == 0 {
+                format!("no @{word} tag: the shot has none")
+            } else {
+                format!("@{word}1 to @{word}{count}")
+            };
+            faults.push(Fault::new("prompt.tag", &place, text, allowed, "add the file, or correct the tag"));
+        }
+        let is_used = |wanted: &usize| used.iter().any(|tag| tag.kind == kind && number(tag) == Some(*wanted));
+        let unused: Vec<String> =
+            (1..=count).filter(|number| !is_used(number)).map(|number| format!("@{word}{number}")).collect();
+        if !unused.is_empty() {
+            let names = unused.join(", ");
+            let fix = format!("say what {names} {} for", if unused.len() == 1 { "is" } else { "are" });
+            faults.push(Fault::new("prompt.untagged", &place, format!("no {names}"), "a tag for each file", fix));
+        }
+    }
+    faults
 }
 
 struct Check<'a> {
@@ -207,7 +294,7 @@ impl Check<'_> {
             if !allowed.contains(found) {
                 let known: Vec<&str> = allowed.iter().map(String::as_str).collect();
                 let fix = suggestion(found, &known);
-                self.fault(rule, &shot.at(key), found.clone(), allowed.join(", "), fix);
+                self.fault(rule, &shot.at(key), format!("{found:?}"), allowed.join(", "), fix);
             }
         }
         let Range { min, max } = model.seconds;
@@ -227,7 +314,7 @@ impl Check<'_> {
             if !model.languages.contains(&primary) {
                 let place = shot.at("language");
                 let fix = "expect to mend lip sync by ADR, or render in a listed language";
-                self.fault("shot.language", &place, language.clone(), model.languages.join(", "), fix);
+                self.fault("shot.language", &place, format!("{language:?}"), model.languages.join(", "), fix);
             }
         }
     }
@@ -238,12 +325,7 @@ impl Check<'_> {
             let fix = "use seedance-2.0, or drop the references";
             self.fault("reference.mode", &place, "references", "a first and a last frame at most", fix);
         }
-        if mode == Mode::Reference && self.shot.first_frame.is_some() {
-            let place = self.shot.at("first_frame");
-            let fix = "move the picture into `images`, or drop the references";
-            let allowed = "either frames or references";
-            self.fault("frame.with_references", &place, "first_frame beside references", allowed, fix);
-        }
+        self.verdict.faults.extend(mixed_modes(self.shot));
     }
 
     fn counts(&mut self, assets: &[Asset]) {
@@ -270,14 +352,6 @@ impl Check<'_> {
         if self.model.limits.audio_needs_picture && !assets.is_empty() && !pictures {
             let allowed = "sound with at least one image or video";
             self.fault("audio.needs_picture", &place, "sound alone", allowed, "add an image or a video");
-        }
-    }
-
-    fn parts_of_urls(&mut self, assets: &[Asset]) {
-        for asset in assets.iter().filter(|asset| asset.remote && (asset.start.is_some() || asset.end.is_some())) {
-            let found = format!("{}: with `in` or `out`", asset.name);
-            let fix = "download it, and name the local copy";
-            self.fault("reference.remote", &asset.place, found, "a URL that is sent whole", fix);
         }
     }
 
@@ -381,35 +455,45 @@ impl Check<'_> {
         }
         let lengths_are_good = self.verdict.faults.len() == before;
         let sources: Vec<trim::Source> = sounds.iter().map(|(_, _, _, source)| source.clone()).collect();
-        let over = lengths_are_good && self.are_trimmed(assets, &sources, limit);
-        for (asset, info, audio, source) in &sounds {
-            // Another method may keep more of this one: at most what is wanted of it.
-            let most = limit.each.samples(source.rate, Rounding::Up).unwrap_or_default();
-            let kept = wanted(source);
-            let fit = fit::sound(info, audio, kept.min(most), over || kept < source.samples, limits);
+        let kept = if lengths_are_good { self.kept(assets, &sources, limit) } else { Vec::new() };
+        let over = kept.iter().zip(&sources).any(|(kept, source)| *kept < wanted(source));
+        for (index, (asset, info, audio, source)) in sounds.iter().enumerate() {
+            let part = wanted(source);
+            let kept = kept.get(index).copied().unwrap_or(part);
+            let fit = fit::sound(info, audio, kept, over || part < source.samples, limits);
             // How it is cut is settled by the trim plan.
             let _ = self.take(asset, fit);
+            if part < source.samples && !asset.remote {
+                let what = "only what lies between `in` and `out` is sent".to_owned();
+                self.verdict.changes.push(Change { rule: "audio.duration", asset: asset.name.clone(), what });
+            }
         }
     }
 
-    /// Whether sounds are too long together; notes it, or that nothing helps.
-    fn are_trimmed(&mut self, assets: &[Asset], sources: &[trim::Source], limit: trim::Limit) -> bool {
-        match trim::plan(sources, limit, Method::Tail) {
+    /// The most that is kept of each sound, before anybody has listened where the pauses are; notes that sounds are
+    /// trimmed, or that nothing helps.
+    fn kept(&mut self, assets: &[Asset], sources: &[trim::Source], limit: trim::Limit) -> Vec<Samples> {
+        let plans = match trim::plan(sources, limit, Method::Pauses) {
             Err(error) => {
                 let place = self.shot.at("audios");
                 let allowed = format!("at most {} s together, each at least {} s", limit.combined, limit.least);
                 let fix = "drop a sound, or correct `in` and `out`";
                 self.fault("audio.combined_duration", &place, error.to_string(), allowed, fix);
-                false
+                return Vec::new();
             }
-            Ok(plans) => {
-                let over = plans.iter().any(|plan| plan.end != trim::Edge::Wanted);
-                if over {
-                    self.trimmed(assets, sources, limit);
-                }
-                over
-            }
+            Ok(plans) => plans,
+        };
+        if plans.iter().all(|plan| plan.end == trim::Edge::Wanted) {
+            return sources.iter().map(wanted).collect();
         }
+        self.trimmed(assets, sources, limit);
+        // What the others leave at their pauses may come on top.
+        let more = trim::REACH.0.saturating_mul(sources.len() as u64 - 1);
+        let kept = |(plan, source): (&trim::Planned, &trim::Source)| {
+            let length = ClockTime(plan.cut.length().0.saturating_add(more)).min(limit.each);
+            length.samples(source.rate, Rounding::Up).unwrap_or_default().min(wanted(source))
+        };
+        plans.iter().zip(sources).map(kept).collect()
     }
 
     fn sound_length(&mut self, asset: &Asset, source: &trim::Source, limits: &KindLimits) {
@@ -437,46 +521,10 @@ impl Check<'_> {
         }
         self.verdict.changes.push(Change { rule: "audio.combined_duration", asset: "sound".to_owned(), what });
     }
-
-    /// Each tag of the prompt needs a file, and each file a tag.
-    fn tags(&mut self) {
-        let place = self.shot.at("prompt");
-        let counts =
-            [("Image", self.shot.images.len()), ("Video", self.shot.videos.len()), ("Audio", self.shot.audios.len())];
-        for (word, count) in counts {
-            let used = tag_numbers(&self.shot.prompt, word);
-            for number in used.iter().filter(|number| **number == 0 || **number as usize > count) {
-                let allowed = if count == 0 {
-                    format!("no @{word} tag: the shot has none")
-                } else {
-                    format!("@{word}1 to @{word}{count}")
-                };
-                let fix = "add the file, or correct the tag";
-                self.fault("prompt.tag", &place, format!("@{word}{number}"), allowed, fix);
-            }
-            if let Some(unused) = (1..=count).find(|number| !used.iter().any(|tag| *tag as usize == *number)) {
-                let fix = format!("say what @{word}{unused} is for");
-                self.fault("prompt.untagged", &place, format!("no @{word}{unused}"), "a tag for each file", fix);
-            }
-        }
-    }
 }
 
 fn wanted(source: &trim::Source) -> Samples {
     trim::wanted(source).map_or(Samples(0), |range| range.length())
-}
-
-/// The numbers of all tags `@Word7` or `@word_file_7` in a prompt.
-fn tag_numbers(prompt: &str, word: &str) -> Vec<u32> {
-    let lower = prompt.to_ascii_lowercase();
-    let word = word.to_ascii_lowercase();
-    let after = |start: &str| {
-        let pieces = lower.split(start).skip(1);
-        let number =
-            |piece: &str| piece.chars().take_while(char::is_ascii_digit).take(6).collect::<String>().parse().ok();
-        pieces.filter_map(number).collect::<Vec<u32>>()
-    };
-    [after(&format!("@{word}")), after(&format!("@{word}_file_"))].concat()
 }
 
 /// The length of a file's sound, rounded up to the microsecond.

@@ -282,6 +282,8 @@ pub struct ShotList {
     pub title: String,
     /// The rate of the cut.
     pub frame_rate: FrameRate,
+    /// The line that tells it, where the format tells lines.
+    pub frame_rate_line: Option<u32>,
     /// The record timecode of the first frame.
     pub start: Timecode,
     /// The most that the whole list may cost.
@@ -359,6 +361,18 @@ mod tests {
             shot.audios[0].place.line = None;
         }
         assert_eq!(toml, json);
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_told_in_both_forms() {
+        let json = JSON.replace("\"duration\":8", "\"duration\":8,\"duration\":9");
+        let toml = TOML.replace("duration = 8", "duration = 8\nduration = 9");
+        for text in [json, toml] {
+            let faults = ShotList::parse(&text).expect_err("two lengths");
+            assert_eq!(faults.iter().map(|fault| fault.rule).collect::<Vec<_>>(), ["list.syntax"], "{text}");
+        }
+        let json = JSON.replace("\"duration\":8", "\"duration\":9223372036854775808");
+        assert_eq!(ShotList::parse(&json).expect_err("no length")[0].found, "a number too large");
     }
 
     #[test]

@@ -239,6 +239,7 @@ mod tests {
             frames: Some(Frames(frames)),
             duration: None,
             rotation: 0,
+            pixel_aspect: (1, 1),
         };
         let sample_rate = SampleRate::new(hertz).expect("not zero");
         let samples = Some(Samples(frames * u64::from(hertz) / 24));

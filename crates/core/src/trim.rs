@@ -335,16 +335,19 @@ fn too_many(sources: &[Source], excess: &Excess, limit: Limit) -> TrimError {
     TrimError::TooMany { count: sources.len(), needed: excess.needed, allowed: limit.combined, drop }
 }
 
-/// Says what is wrong with a plan that a person has edited, sound by sound with the number of its tag; nothing
-/// where it may be carried out.
+/// Says what is wrong with the cuts of sounds, which a person may have edited; nothing where they may be carried
+/// out.
 #[must_use]
-pub fn faults(cuts: &[(usize, Cut)], limit: Limit) -> Vec<String> {
+pub fn faults(cuts: &[(Source, Cut)], limit: Limit) -> Vec<String> {
     let mut faults = Vec::new();
-    for (number, cut) in cuts {
-        let length = cut.length();
-        if cut.kept.start >= cut.kept.end || cut.kept.end > cut.source {
+    for (source, cut) in cuts {
+        let (number, length) = (source.number, cut.length());
+        let all = wanted(source).map_or(0, |range| range.length().0);
+        if (cut.rate, cut.source) != (source.rate, source.samples) {
+            faults.push(format!("sound {number}: `rate` and `source` are the file's own and cannot be changed"));
+        } else if cut.kept.start >= cut.kept.end || cut.kept.end > cut.source {
             faults.push(format!("sound {number}: keeps nothing of its {} samples", cut.source.0));
-        } else if length < limit.least && cut.trims() && cut.kept.length().0 < samples_of(limit.least, cut.rate) {
+        } else if cut.kept.length().0 < samples_of(limit.least, cut.rate).min(all) {
             faults.push(format!("sound {number}: {length} s, at least {} s are needed", limit.least));
         } else if length > limit.each {
             faults.push(format!("sound {number}: {length} s, at most {} s are allowed", limit.each));
@@ -452,11 +455,19 @@ mod tests {
     fn an_edited_plan_is_held_to_the_limits() {
         let cut = |start: u64, end: u64| {
             let kept = TimeRange { start: Samples(start), end: Samples(end) };
-            (1, Cut { rate: SampleRate::new(1000).expect("not zero"), source: Samples(20_000), kept })
+            let whole = source(20, 1000, 1);
+            (whole.clone(), Cut { rate: whole.rate, source: whole.samples, kept })
         };
         assert_eq!(faults(&[cut(0, 9000), cut(100, 6100)], LIMIT), Vec::<String>::new());
         assert_eq!(faults(&[cut(0, 9000), cut(100, 6101)], LIMIT), ["15.001 s together, 15.000 s are allowed"]);
         assert_eq!(faults(&[cut(5, 5), cut(0, 1999), cut(19_000, 20_001)], LIMIT).len(), 3);
+        // What is shorter by its `in` and `out` is well.
+        let (whole, kept) = cut(0, 1500);
+        let part = Source { end: Some(ClockTime(1_500_000)), ..whole };
+        assert_eq!(faults(&[(part.clone(), kept)], LIMIT), Vec::<String>::new());
+        assert_eq!(faults(&[(part.clone(), cut(0, 1499).1)], LIMIT).len(), 1);
+        let lying = Cut { source: Samples(30_000), ..kept };
+        assert_eq!(faults(&[(part, lying)], LIMIT).len(), 1);
     }
 
     proptest! {
@@ -480,8 +491,8 @@ mod tests {
             let common = 16_000_u128 * 22_050 * 44_100 * 48_000;
             let total: u128 = cuts.iter().map(|cut| u128::from(cut.kept.length().0) * common / u128::from(cut.rate.hertz())).sum();
             prop_assert!(total <= 15 * common);
-            let numbered: Vec<(usize, Cut)> = cuts.iter().map(|cut| (1, *cut)).collect();
-            prop_assert_eq!(faults(&numbered, LIMIT), Vec::<String>::new());
+            let both: Vec<(Source, Cut)> = sources.into_iter().zip(cuts.iter().copied()).collect();
+            prop_assert_eq!(faults(&both, LIMIT), Vec::<String>::new());
             for cut in cuts {
                 let last = Samples(cut.kept.length().0 - 1);
                 prop_assert_eq!(cut.to_source(last).and_then(|at| cut.to_upload(at)), Some(last));

@@ -68,6 +68,8 @@ pub struct Track {
     pub size: (u32, u32),
     /// Picture only: degrees clockwise that a player turns it, from the header's matrix (8.3.2).
     pub rotation: u16,
+    /// Picture only: width and height of the shape of a pixel (`pasp`, 12.1.4); 1 and 1 where it is not told.
+    pub pixel_aspect: (u32, u32),
     /// Sound only: the sample rate and the number of channels, from the codec's own header.
     pub sound: Option<(SampleRate, u32)>,
     /// The edit list (14496-12, 8.6.6).
@@ -319,12 +321,16 @@ fn read_track(trak: Atom<'_>) -> Result<Track, MediaError> {
         sample_ticks: timing.common,
         size: (0, 0),
         rotation: rotation(child(&children, b"tkhd", trak)?)?,
+        pixel_aspect: (1, 1),
         sound: None,
         edits: read_edits(&children)?,
         place: trak.span(),
     };
     match kind {
-        TrackKind::Picture => track.size = (entry.u16(24)?.into(), entry.u16(26)?.into()),
+        TrackKind::Picture => {
+            track.size = (entry.u16(24)?.into(), entry.u16(26)?.into());
+            track.pixel_aspect = pixel_aspect(entry).unwrap_or((1, 1));
+        }
         TrackKind::Sound => read_sound_entry(entry, &mut track)?,
         TrackKind::Other => {}
     }
@@ -341,6 +347,13 @@ fn rotation(tkhd: Atom<'_>) -> Result<u16, MediaError> {
         (0, -1, 1, 0) => 270,
         _ => 0,
     })
+}
+
+/// The shape of a picture entry's pixels, where it tells one; what cannot be read in it is no matter.
+fn pixel_aspect(entry: Atom<'_>) -> Option<(u32, u32)> {
+    let pasp = atom::inside(entry, 78).ok()?.into_iter().find(|atom| atom.kind == *b"pasp")?;
+    let shape = (pasp.u32(0).ok()?, pasp.u32(4).ok()?);
+    (shape.0 > 0 && shape.1 > 0).then_some(shape)
 }
 
 fn codec_name(entry: [u8; 4]) -> String {

@@ -90,7 +90,10 @@ fn sniff(head: &[u8]) -> Result<Content, MediaError> {
         _ if at(0, b"GIF8") => Content::Still("gif"),
         _ if at(0, b"BM") => Content::Still("bmp"),
         _ if at(0, b"II*\0") || at(0, b"MM\0*") => Content::Still("tiff"),
-        _ if at(4, b"ftyphei") || at(4, b"ftypmif1") || at(4, b"ftypavif") => Content::Still("heic"),
+        _ if at(4, b"ftypavif") || at(4, b"ftypavis") => Content::Still("avif"),
+        // Of what is compatible the first four names are seen.
+        _ if at(4, b"ftypmif1") && [16, 20, 24, 28].iter().any(|place| at(*place, b"avif")) => Content::Still("avif"),
+        _ if at(4, b"ftyphei") || at(4, b"ftypmif1") => Content::Still("heic"),
         _ if [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"].iter().any(|kind| at(4, *kind)) => Content::Movie,
         _ if at(0, b"fLaC") => Content::Sound("flac"),
         _ if at(0, b"OggS") => Content::Sound("ogg"),
@@ -119,6 +122,7 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
         frames: Some(movie.frames(track)),
         duration: movie.shown_time(track),
         rotation: track.rotation,
+        pixel_aspect: track.pixel_aspect,
     });
     info.audio = movie.first(TrackKind::Sound).and_then(|track| {
         let (sample_rate, channels) = track.sound?;

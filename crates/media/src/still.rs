@@ -33,6 +33,10 @@ pub use conform::{StillCopy, StillTarget, conform};
 
 /// The largest side of a picture that is believed, in pixels.
 const MAX_SIDE: u32 = 1 << 17;
+/// The largest file that is copied, and so taken into memory, in bytes.
+const MAX_FILE: u64 = 256 << 20;
+/// The most memory that decoding may take besides the file, and the most that the copy may take, in bytes.
+const MAX_MEMORY: u64 = 512 << 20;
 /// The most bytes of headers that are read, and so the most that a library may keep of them.
 const MAX_HEADERS: u64 = 32 << 20;
 /// The most chunks of a file: three times what a gigabyte in chunks of 32 KiB has.
@@ -49,18 +53,23 @@ pub(crate) fn facts<R: BufRead + Seek>(source: &mut R, format: &'static str) -> 
     let length = source.seek(SeekFrom::End(0))?;
     source.rewind()?;
     let read = guard(format, || match format {
-        "jpeg" => jpeg::facts(source).map(|header| header.info),
+        "jpeg" => jpeg::facts(source),
         "png" => png::facts(source, length),
         "webp" => webp::facts(source, length),
         "gif" => gif::facts(source),
         "bmp" => bmp::facts(source, length),
         "tiff" => tiff::facts(source, length),
-        "heic" => heic::facts(source),
+        "heic" | "avif" => heic::facts(source),
         other => Err(MediaError::Unsupported(format!("{other} is not a picture"))),
     });
     let info = read.map_err(|error| cut_short(error, format, length))?;
     check_sides(info.width, info.height, format)?;
-    Ok(info)
+    Ok(StillInfo { copyable: info.copyable && length <= MAX_FILE, ..info })
+}
+
+/// Whether decoding keeps to the memory allowed: so many bytes of pixels, held so many times at most.
+fn is_decoded(pixels: u64, times: u64) -> bool {
+    pixels.saturating_mul(times) <= MAX_MEMORY
 }
 
 fn check_sides(width: u32, height: u32, format: &'static str) -> Result<(), MediaError> {

@@ -25,6 +25,7 @@ png_named.jpg | convert -size 400x400 xc:#336699 png:$
 400x1001.jpg  | convert -size 400x1001 xc:gray50 $
 1000x400.jpg  | convert -size 1000x400 xc:gray50 $
 1001x400.jpg  | convert -size 1001x400 xc:gray50 $
+dot.avif      | ffmpeg -f lavfi -i color=gray:s=400x400 -frames:v 1 -c:v libaom-av1 -still-picture 1 -cpu-used 8 $
 clip.mp4      | film 1280x720 24 48 $
 clip.webm     | ffmpeg -f lavfi -i color=gray:s=1280x720:r=24:d=2 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 $
 vp9.mp4       | ffmpeg -f lavfi -i color=gray:s=1280x720:r=24:d=2 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 $
@@ -51,6 +52,7 @@ uneven.mp4    | ffmpeg -f lavfi -i color=gray:s=640x640:r=24:d=3 -vf select='not
 180_at_24.mp4 | film 640x640 24 180 $
 181_at_24.mp4 | film 640x640 24 181 $
 ntsc.mp4      | film 640x640 24000/1001 50 $
+squeezed.mp4  | ffmpeg -f lavfi -i color=gray:s=960x720:r=24:d=2 -vf setsar=4/3 -preset ultrafast -pix_fmt yuv420p $
 46_at_23.mp4  | film 640x640 23 46 $
 120_at_60.mp4 | film 640x640 60 120 $
 122_at_61.mp4 | film 640x640 61 122 $

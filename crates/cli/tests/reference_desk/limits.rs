@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::assets;
 use crate::support::{json, outcome, run, tool};
 
-/// Shot, its keys (`;` parts them, `*` repeats a file), and whether seedance-2.0 standard takes it on fal and
+/// Shot, its keys (`;` parts them, `*` repeats a file, `:` adds a key of its own), and whether seedance-2.0 standard takes it on fal and
 /// on Ark: `yes`, `conform` or `no`, with the rules.
 const TABLE: &str = r"
 jpeg          | images square.jpg       | yes                          | yes
@@ -108,6 +108,12 @@ rate_60       | videos 120_at_60.mp4    | yes                          | yes
 rate_61       | videos 122_at_61.mp4    | yes                          | conform video.rate
 uneven        | videos uneven.mp4       | yes                          | conform video.rate
 turned        | videos turned.mp4       | conform video.rotation       | conform video.rotation
+squeezed      | videos squeezed.mp4     | conform video.pixel_aspect | conform video.pixel_aspect
+by_priority   | videos 360_at_24.mp4, 180_at_24.mp4:priority=2 | conform video.combined_duration | conform video.combined_duration
+part_of_video | videos 360_at_24.mp4:in='1.0':out='3.0' | conform video.duration | conform video.duration
+nearly_none   | videos 360_at_24.mp4:out='0.02', 60_at_30.mp4 | no video.duration | no video.duration
+part_of_sound | images square.jpg; audios five.wav:in='1.0':out='4.5' | conform audio.duration | conform audio.duration
+avif          | images dot.avif         | no image.format              | no image.format
 mixed_modes   | images square.jpg; first_frame 'square.png' | no frame.with_references | no frame.with_references
 frames        | first_frame 'square.jpg'; last_frame 'square.png' | yes  | yes
 seed          | seed 7                  | no shot.seed                 | no shot.seed
@@ -120,7 +126,7 @@ seconds_16    | duration 16             | no shot.duration             | no shot
 ratio         | aspect_ratio '2:1'      | no render.aspect_ratio       | no render.aspect_ratio
 hd            | resolution '1080p'      | yes                          | yes
 tag_over      | images square.jpg; prompt '@Image1 and @Image2' | no prompt.tag | no prompt.tag
-tag_missing   | images square.jpg*2; prompt '@Image1 alone' | yes          | yes
+tag_missing   | images square.jpg*2; prompt '@Image1 alone, write to a@image7.com' | yes | yes
 ";
 
 /// What other rows of the catalog say: shot, provider, model, tier, verdict.
@@ -165,8 +171,11 @@ fn list(rows: &[Row<'_>]) -> String {
         }
         for part in row.keys.split(';') {
             let (key, value) = part.trim().split_once(' ').unwrap();
-            if ["images", "videos", "audios"].contains(&key) {
-                writeln!(text, "{key} = [{}]", files(value)).unwrap();
+            if key == "images" {
+                writeln!(text, "{key} = [{}]", files(value, |name, _| format!("'{name}'"))).unwrap();
+            } else if ["videos", "audios"].contains(&key) {
+                let timed = |name: &str, keys: String| format!("{{ path = '{name}'{keys} }}");
+                writeln!(text, "{key} = [{}]", files(value, timed)).unwrap();
             } else {
                 writeln!(text, "{key} = {value}").unwrap();
             }
@@ -175,11 +184,14 @@ fn list(rows: &[Row<'_>]) -> String {
     text
 }
 
-fn files(value: &str) -> String {
+fn files(value: &str, form: impl Fn(&str, String) -> String) -> String {
     let mut all = String::new();
     for item in value.split(',') {
         let (name, times) = item.trim().split_once('*').unwrap_or((item.trim(), "1"));
-        all.push_str(&format!("'{name}', ").repeat(times.parse().unwrap()));
+        let mut keys = name.split(':');
+        let name = keys.next().unwrap();
+        let keys: String = keys.map(|key| format!(", {}", key.replace("=", " = "))).collect();
+        all.push_str(&format!("{}, ", form(name, keys)).repeat(times.parse().unwrap()));
     }
     all
 }

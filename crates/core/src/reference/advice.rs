@@ -2,12 +2,14 @@
 //!
 //! Words are counted where spaces part them; a prompt in Chinese, Japanese or Korean is not counted.
 
+use std::collections::BTreeSet;
+
 use crate::fault::Fault;
 use crate::lane;
 use crate::shot::Shot;
 
 /// Words for music that were asked for, or forbidden.
-const MUSIC: [&str; 14] = [
+const MUSIC: [&str; 21] = [
     "music",
     "song",
     "score",
@@ -22,9 +24,16 @@ const MUSIC: [&str; 14] = [
     "band",
     "melody",
     "drums",
+    "musical",
+    "jazz",
+    "violin",
+    "violins",
+    "cello",
+    "choir",
+    "lullaby",
 ];
 /// Verbs that make someone speak.
-const SPEECH: [&str; 16] = [
+const SPEECH: [&str; 15] = [
     "says",
     "said",
     "say",
@@ -40,8 +49,11 @@ const SPEECH: [&str; 16] = [
     "announces",
     "exclaims",
     "interrupts",
-    "adds",
 ];
+/// Words that take speech back where they stand before it; so does "no one".
+const NEGATIONS: [&str; 5] = ["nobody", "never", "not", "without", "none"];
+/// Words that name no new speaker.
+const PRONOUNS: [&str; 9] = ["he", "she", "it", "they", "and", "then", "who", "also", "softly"];
 /// Languages by name, as prompts ask for them.
 const LANGUAGES: [&str; 12] = [
     "english",
@@ -77,7 +89,7 @@ pub(super) fn hints(shot: &Shot) -> Vec<Fault> {
             "say more of camera, lighting and style, or less of all",
         );
     }
-    if words.iter().any(|word| word == "fast") {
+    if words.iter().any(|word| word == "fast" || word.starts_with("fast-")) {
         hint(
             "prompt.fast",
             "the word \"fast\"".to_owned(),
@@ -85,19 +97,20 @@ pub(super) fn hints(shot: &Shot) -> Vec<Fault> {
             "say \"brisk\" or \"quick\" of one element only",
         );
     }
-    let speakers = words.iter().filter(|word| SPEECH.contains(&word.as_str())).count();
+    let speeches: Vec<usize> = speeches(&words).collect();
+    let speakers = speakers(&words, &speeches);
     if speakers > 3 {
         hint(
             "prompt.speakers",
-            format!("{speakers} speeches"),
+            format!("{speakers} speakers, as it seems"),
             "at most three speakers",
             "split the dialogue across clips",
         );
     }
-    if let Some(found) = languages(shot, &words) {
+    let speaks = !speeches.is_empty() || shot.line.is_some() || !shot.audios.is_empty();
+    if let Some(found) = languages(shot, &words).filter(|_| speaks) {
         hint("prompt.language_switch", found, "one language a clip", "split the dialogue across clips");
     }
-    let speaks = speakers > 0 || shot.line.is_some() || !shot.audios.is_empty();
     if !sound && speaks {
         hint(
             "prompt.silent_dialogue",
@@ -123,19 +136,39 @@ fn words(prompt: &str) -> Vec<String> {
     prompt.split_whitespace().map(plain).filter(|word| !word.is_empty() && !word.starts_with('@')).collect()
 }
 
+/// Where someone speaks: the places of the verbs, without those that are taken back or mean a telephone.
+fn speeches(words: &[String]) -> impl Iterator<Item = usize> + '_ {
+    let is = |place: usize| {
+        let denied = match &words[..place] {
+            [.., no, one] if no == "no" && one == "one" => true,
+            [.., last] => NEGATIONS.contains(&last.as_str()),
+            [] => false,
+        };
+        let of_things = words[place] == "answers" && words.get(place + 1).is_some_and(|next| next == "the");
+        !denied && !of_things
+    };
+    let verbs = words.iter().enumerate().filter(|(_, word)| SPEECH.contains(&word.as_str()));
+    verbs.map(|(place, _)| place).filter(move |place| is(*place))
+}
+
+/// How many different names stand before those verbs; pronouns speak for somebody who was named.
+fn speakers(words: &[String], speeches: &[usize]) -> usize {
+    let names = speeches.iter().filter_map(|place| words.get(place.checked_sub(1)?));
+    names.filter(|name| !PRONOUNS.contains(&name.as_str())).collect::<BTreeSet<_>>().len()
+}
+
 /// More than one language: by name, or by the scripts of what is said.
 fn languages(shot: &Shot, words: &[String]) -> Option<String> {
+    let leads = |word: &str| matches!(word, "in" | "speaks" | "and" | "then" | "to");
     let named: Vec<&str> = LANGUAGES
         .into_iter()
-        .filter(|name| {
-            words.windows(2).any(|pair| pair[1] == *name && matches!(pair[0].as_str(), "in" | "into" | "to" | "from"))
-        })
+        .filter(|name| words.windows(2).any(|pair| pair[1] == *name && leads(&pair[0])))
         .collect();
     if named.len() > 1 {
         return Some(named.join(" and "));
     }
-    let said: String = quoted(&shot.prompt).chain(shot.line.as_deref()).collect();
-    let mut scripts: Vec<Script> = said.chars().filter_map(script).collect();
+    let said = quoted(&shot.prompt).chain(shot.line.as_deref());
+    let mut scripts: Vec<Script> = said.filter_map(main_script).collect();
     scripts.sort_unstable();
     scripts.dedup();
     // Japanese is written in two.
@@ -143,6 +176,14 @@ fn languages(shot: &Shot, words: &[String]) -> Option<String> {
         scripts.retain(|script| *script != Script::Han);
     }
     (scripts.len() > 1).then(|| scripts.iter().map(|script| script.name()).collect::<Vec<_>>().join(" and "))
+}
+
+/// The script that a speech is in: names in Latin letters stand in any other, and a sign all in capitals is no
+/// speech.
+fn main_script(said: &str) -> Option<Script> {
+    let scripts = || said.chars().filter_map(script);
+    let other = scripts().filter(|script| *script != Script::Latin).max();
+    other.or_else(|| scripts().next().filter(|_| said.chars().any(char::is_lowercase)))
 }
 
 /// What stands between quotation marks.
@@ -218,5 +259,20 @@ mod tests {
         check(&prompt(60, "no music. Says it in English, then in French"), &["prompt.language_switch"]);
         check(&format!("{}\ngenerate_audio = false", prompt(60, "He says no")), &["prompt.silent_dialogue"]);
         check(&prompt(60, "A quiet street"), &["prompt.score"]);
+        check(&prompt(60, "A fast-paced chase, music"), &["prompt.fast"]);
+    }
+
+    #[test]
+    fn hints_go_by_what_is_meant_as_far_as_words_tell() {
+        let prompt = |text: &str| format!("prompt = '{text}{}'", " calm".repeat(60));
+        check(&prompt("no music. Anna says a, she says b, she whispers c, and then says d"), &[]);
+        check(&prompt("no music. Low sun adds warmth, haze adds depth, dust adds life, wind adds air"), &[]);
+        for text in ["No one speaks, nobody says a word", "He answers the phone"] {
+            check(&format!("{}\ngenerate_audio = false", prompt(text)), &[]);
+        }
+        check(&prompt("no music. From French doors into an Italian garden"), &[]);
+        check(&prompt("no music. He speaks English and Mandarin"), &["prompt.language_switch"]);
+        check(&prompt("no music. She says \"我喜欢 iPhone\" under a sign \"OPEN\""), &[]);
+        check(&prompt("Soft jazz and a lullaby"), &[]);
     }
 }

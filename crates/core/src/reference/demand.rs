@@ -43,7 +43,7 @@ fn demand_of_shot(rule: &str, model: &Model) -> Option<String> {
         "shot.seed" => Some(if model.seed { "a seed may be given" } else { "no seed" }.to_owned()),
         "shot.language" => Some(model.languages.join(", ")),
         "reference.total" => Some(format!("at most {} files", model.limits.total_files)),
-        "reference.mode" | "frame.with_references" => {
+        "reference.mode" => {
             let modes: Vec<&str> = model.endpoints.keys().map(String::as_str).collect();
             Some(format!("one of: {}", modes.join(", ")))
         }

@@ -7,10 +7,14 @@ use crate::media::{AudioInfo, MediaInfo, StillInfo, VideoInfo};
 use crate::time::{ClockTime, FrameRate, Frames, Rounding, Samples};
 use crate::trim::{self, Limit};
 
-/// Formats that can be decoded, and so converted.
-const DECODABLE: [&str; 6] = ["jpeg", "png", "webp", "gif", "bmp", "tiff"];
+/// The most pixels of an image's copy.
+pub const MAX_COPY_PIXELS: u64 = 1 << 26;
+/// The sides of a video that can be encoded, in pixels.
+const ENCODED_SIDES: Range = Range { min: 64, max: 8192 };
 /// The least that is kept of a video or sound: what Ark demands, and useful anywhere.
 const LEAST: ClockTime = ClockTime::seconds(2);
+/// What is kept of a video beyond its least when it is trimmed, for a whole frame to end in.
+const SPARE: ClockTime = ClockTime(100_000);
 /// The limit of all sounds or videos together where the catalog gives none.
 const COMBINED: ClockTime = ClockTime::seconds(15);
 /// How much longer a sound may be than its picture before it counts: more than any codec's padding.
@@ -111,16 +115,15 @@ pub fn time_limit(limits: &KindLimits) -> Limit {
 pub fn still(info: &MediaInfo, still: &StillInfo, limits: &KindLimits) -> Fit<StillFit> {
     let mut fit = Fit::new();
     let upright = still.upright();
-    let decodable = DECODABLE.contains(&info.container.as_str());
     if !limits.formats.contains(&info.container) {
-        if decodable {
+        if still.copyable {
             fit.change("image.format", format!("{} becomes PNG or JPEG", info.container));
         } else {
             let fix = "convert it to JPEG or PNG";
             fit.refuse("image.format", info.container.clone(), limits.formats.join(", "), fix);
         }
     }
-    if still.orientation != 1 && decodable {
+    if still.orientation != 1 {
         fit.change("image.orientation", format!("orientation {} is set upright", still.orientation));
     }
     if still.animated {
@@ -133,14 +136,16 @@ pub fn still(info: &MediaInfo, still: &StillInfo, limits: &KindLimits) -> Fit<St
         fit.change("image.bytes", format!("{} bytes are encoded anew, to at most {most}", info.bytes));
     }
     let size = size(&mut fit, ["image.aspect", "image.side", "image.side"], upright, limits, false);
-    if !decodable && fit.refusals.is_empty() && !fit.changes.is_empty() {
-        let found = format!("{}: {}", info.container, words(&fit.changes));
-        fit.refuse(
-            "image.format",
-            found,
-            "a picture that fits as it is, or one that can be converted",
-            "convert it to JPEG or PNG",
-        );
+    if !still.copyable && fit.needed() {
+        let (width, height) = (still.width, still.height);
+        let found = format!("{} of {width}×{height}: {}", info.container, words(&fit.changes));
+        let allowed = "a picture that fits as it is, or one that can be converted here";
+        fit.refuse("image.format", found, allowed, "convert it to JPEG or PNG, or make it smaller");
+    }
+    let pixels = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    if let Some(size) = size.filter(|size| fit.needed() && pixels(*size) > MAX_COPY_PIXELS) {
+        let allowed = format!("a picture that fits as it is, or at most {MAX_COPY_PIXELS} pixels to be converted");
+        fit.refuse("image.side", format!("{}×{}", size.0, size.1), allowed, "make it smaller");
     }
     let max_bytes = limits.bytes.unwrap_or(MAX_BYTES);
     fit.copy = size.filter(|_| fit.needed()).map(|size| StillFit { size, max_bytes });
@@ -176,6 +181,10 @@ fn size<T>(
     let (rule, allowed) = match (side, area) {
         (Some(range), _) => (rules[1], format!("each side from {} to {} pixels", range.min, range.max)),
         (None, Some(range)) => (rules[2], format!("width × height from {} to {}", range.min, range.max)),
+        // What is encoded anew has even sides.
+        (None, None) if even && fit.needed() && (width % 2 == 1 || height % 2 == 1) => {
+            (rules[1], "even sides".to_owned())
+        }
         (None, None) => return Some((width, height)),
     };
     let scaled = scale((width, height), limits, even);
@@ -225,7 +234,7 @@ fn scale((width, height): (u32, u32), limits: &KindLimits, even: bool) -> Option
     };
     let nearest = w.clamp(low, high.max(low));
     // Rounding may miss the limit by a few pixels: walk away from it.
-    let walk = (0..64_u128).map(|n| if nearest <= w { nearest.saturating_sub(n) } else { nearest + n });
+    let walk = (0..64_u128).flat_map(|n| [nearest.saturating_sub(n), nearest + n]);
     let walk = walk.filter(|width| width % step == 0 && *width >= step && *width <= w * 2);
     walk.filter_map(fits).next()
 }
@@ -345,8 +354,7 @@ fn share(
         fit.refuse("video.combined_duration", format!("{total} s together"), allowed, "use longer takes");
     }
     let ranks: Vec<u32> = parts.iter().map(|part| part.priority).collect();
-    // Only a model's own least holds for videos.
-    let limit = Limit { least: limits.each_seconds.map_or(ClockTime(1), |_| limit.least), ..limit };
+    let limit = Limit { least: ClockTime(limit.least.0.saturating_add(SPARE.0)), ..limit };
     let Ok(shares) = trim::shares(lengths, &ranks, limit) else {
         if let Some(fit) = fits.last_mut() {
             let allowed = format!("at most {} s together", limit.combined);
@@ -391,15 +399,49 @@ fn one_video(
     {
         fit.change("video.duration", "only what lies between `in` and `out` is sent");
     }
+    if !video.is_square() {
+        let (wide, high) = video.pixel_aspect;
+        fit.change("video.pixel_aspect", format!("pixels of {wide}:{high} become square"));
+    }
     let rate = rate(fit, video, limits);
     let size = size(fit, ["video.aspect", "video.side", "video.area"], video.upright(), limits, true)?;
-    let size = if fit.needed() { (size.0 & !1, size.1 & !1) } else { size };
+    if !fit.needed() {
+        return None;
+    }
+    if !ENCODED_SIDES.contains(size.0.into()) || !ENCODED_SIDES.contains(size.1.into()) {
+        let Range { min, max } = ENCODED_SIDES;
+        let allowed = format!("a video that fits as it is, or sides from {min} to {max} pixels to be encoded");
+        fit.refuse("video.side", format!("{}×{}", size.0, size.1), allowed, "use a picture of another size");
+        return None;
+    }
     let start = rate.frames_in(part.start.unwrap_or_default(), Rounding::Nearest)?;
-    // A length in microseconds may be rounded to below its last frame.
-    let whole = video.frames.filter(|_| video.rate == Some(rate) && wanted(part) == super::video_length(part.info));
-    let whole = whole.filter(|_| wanted(part) == Some(share));
-    let frames = whole.or_else(|| rate.frames_in(share, Rounding::Down)).filter(|frames| frames.0 > 0)?;
-    fit.needed().then_some(VideoFit { start, frames, rate, size, rotation: video.rotation, max_bytes })
+    let frames = frames_kept(part, video, rate, share, limits);
+    if frames.0 == 0 {
+        fit.refuse("video.duration", format!("{share} s"), "at least one frame", "correct `in` and `out`");
+        return None;
+    }
+    Some(VideoFit { start, frames, rate, size, rotation: video.rotation, max_bytes })
+}
+
+/// The frames of a copy: all that there are, where all are wanted; else those that end within the share, and one
+/// more where the least would not be reached.
+fn frames_kept(
+    part: &VideoPart<'_>,
+    video: &VideoInfo,
+    rate: FrameRate,
+    share: ClockTime,
+    limits: &KindLimits,
+) -> Frames {
+    let is_whole = wanted(part) == Some(share) && super::video_length(part.info) == Some(share);
+    if let Some(frames) = video.frames.filter(|_| is_whole && video.rate == Some(rate)) {
+        return frames;
+    }
+    let range = limits.each_seconds.or(limits.combined_seconds);
+    let least = range.map_or(ClockTime(0), |range| ClockTime::seconds(range.min));
+    let frames = |rounding| rate.frames_in(share, rounding).unwrap_or_default();
+    let reached = rate.frames_in(least, Rounding::Up).unwrap_or_default();
+    let down = frames(Rounding::Down);
+    if share >= least && down < reached { frames(Rounding::Up) } else { down }
 }
 
 /// The frame rate to send; notes a change where it differs.
@@ -459,7 +501,8 @@ pub fn sound(info: &MediaInfo, audio: &AudioInfo, kept: Samples, trims: bool, li
         fit.refuse("audio.bytes", found, format!("at most {MAX_MP4_SOUND} bytes to be decoded"), "re-save it as WAV");
     }
     let own = own_bits(audio);
-    let bytes = |bits: u16| 44 + kept.0.saturating_mul(u64::from(audio.channels) * u64::from(bits / 8));
+    // A header of 68 bytes at most, and a byte of padding.
+    let bytes = |bits: u16| 69 + kept.0.saturating_mul(u64::from(audio.channels) * u64::from(bits / 8));
     let fits = |bits: &u16| limits.bytes.is_none_or(|most| bytes(*bits) <= most);
     match [own, 24, 16].into_iter().filter(|bits| *bits <= own).find(fits) {
         Some(bits) => {
@@ -514,7 +557,7 @@ mod tests {
     }
 
     fn picture(width: u32, height: u32) -> StillInfo {
-        StillInfo { width, height, orientation: 1, animated: false, colour: Some(Colour::Rgb), alpha: false }
+        StillInfo { width, height, orientation: 1, animated: false, colour: Some(Colour::Rgb), alpha: false, copyable: true }
     }
 
     fn check_still(
@@ -548,9 +591,12 @@ mod tests {
         check_still("ark", "jpeg", &picture(400, 1001), 9, Err("image.aspect"));
         check_still("fal", "bmp", &picture(10, 10), 9, Ok(Some((10, 10))));
         check_still("ark", "bmp", &picture(300, 300), 9, Ok(None));
-        check_still("fal", "heic", &picture(300, 300), 9, Err("image.format"));
-        check_still("ark", "heic", &picture(300, 300), 9, Ok(None));
-        check_still("ark", "heic", &picture(200, 200), 9, Err("image.format"));
+        let heic = |side| StillInfo { copyable: false, ..picture(side, side) };
+        check_still("fal", "heic", &heic(300), 9, Err("image.format"));
+        check_still("ark", "heic", &heic(300), 9, Ok(None));
+        check_still("ark", "heic", &heic(200), 9, Err("image.format"));
+        check_still("ark", "avif", &heic(300), 9, Err("image.format"));
+        check_still("fal", "tiff", &picture(11_000, 9000), 9, Err("image.side"));
         let lying = StillInfo { orientation: 6, ..picture(800, 400) };
         check_still("fal", "jpeg", &lying, 9, Ok(Some((400, 800))));
     }
@@ -564,6 +610,7 @@ mod tests {
             frames: Some(Frames(frames)),
             duration: None,
             rotation: 0,
+            pixel_aspect: (1, 1),
         };
         MediaInfo { video: Some(video), ..file("mp4", 1_000_000) }
     }
@@ -609,6 +656,49 @@ mod tests {
         whole.video.as_mut().expect("a picture").rate = FrameRate::new(24_000, 1001);
         let fit = fitted("fal", &[whole]).remove(0).expect("it fits").expect("a copy");
         assert_eq!((fit.start, fit.frames), (Frames(0), Frames(100)));
+    }
+
+    #[test]
+    fn no_copy_falls_below_the_least_and_none_is_empty() {
+        let video = clip(1280, 720, 24, 360);
+        let part = |info, start: u64, end: u64, priority| VideoPart {
+            info,
+            start: Some(ClockTime(start)),
+            end: Some(ClockTime(end)),
+            priority,
+        };
+        // 2 s at 24000/1001 are 47.95 frames.
+        let mut film = clip(1280, 720, 24, 360);
+        film.video.as_mut().expect("a picture").rate = FrameRate::new(24_000, 1001);
+        let frames = |parts: &[VideoPart<'_>]| -> Vec<Result<u64, &str>> {
+            let fits = videos(parts, &limits("fal").video);
+            let one = |fit: Fit<VideoFit>| match fit.refusals.first() {
+                Some(refusal) => Err(refusal.rule),
+                None => Ok(fit.copy.map_or(0, |copy| copy.frames.0)),
+            };
+            fits.into_iter().map(one).collect()
+        };
+        assert_eq!(frames(&[part(&film, 1_000_000, 3_000_000, 1)]), [Ok(48)]);
+        // 15 and 5 s by priority: the second keeps 2.1 s.
+        let short = clip(1280, 720, 24, 120);
+        let all = |info, priority| VideoPart { info, start: None, end: None, priority };
+        assert_eq!(frames(&[all(&video, 1), all(&short, 2)]), [Ok(309), Ok(50)]);
+        assert_eq!(frames(&[all(&video, 1), part(&video, 0, 20_000, 1)])[1], Err("video.duration"));
+    }
+
+    #[test]
+    fn odd_sides_become_even_within_the_area_and_pixels_become_square() {
+        let mut odd = clip(645, 637, 24, 480);
+        let fit = fitted("fal", &[odd.clone()]).remove(0).expect("it fits").expect("a copy");
+        let area = fit.size.0 * fit.size.1;
+        assert!((fit.size.0 | fit.size.1) & 1 == 0 && (409_600..=927_408).contains(&area), "{fit:?}");
+        // Nothing else is wrong with it: it is sent as it is.
+        odd.video.as_mut().expect("a picture").frames = Some(Frames(48));
+        assert_eq!(fitted("fal", &[odd]), [Ok(None)]);
+        let mut squeezed = clip(1440, 1080, 24, 48);
+        squeezed.video.as_mut().expect("a picture").pixel_aspect = (4, 3);
+        assert_eq!(fitted("ark", &[squeezed])[0].map(|fit| fit.map(|fit| fit.size)), Ok(Some((1920, 1080))));
+        assert_eq!(fitted("fal", &[clip(7200, 60, 24, 480)]), [Err("video.side")]);
     }
 
     #[test]

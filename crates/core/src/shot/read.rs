@@ -21,6 +21,7 @@ pub(super) fn read_list(node: Node) -> Draft {
     let top = Place { path: String::new(), line: None };
     let mut table = TableReader::open(node, top.clone(), &mut faults);
     let title = table.text("title").map_or_else(|| "Untitled".to_owned(), |(text, _)| text);
+    let frame_rate_line = table.lines().get("frame_rate").copied();
     let frame_rate = table
         .parsed("frame_rate", "list.frame_rate", "23.976, 24, 25, 29.97, 30, 50, 59.94 or 60, in quotes", |text| {
             text.parse().ok()
@@ -37,7 +38,7 @@ pub(super) fn read_list(node: Node) -> Draft {
     // Keys are asked for in an order of their own; only TOML tells lines.
     shot_faults.iter_mut().chain([&mut faults]).for_each(|faults| faults.sort_by_key(|fault| fault.line));
     let start = start.expect("01:00:00:00 exists at every rate");
-    Draft { list: ShotList { title, frame_rate, start, budget, shots }, faults, shot_faults }
+    Draft { list: ShotList { title, frame_rate, frame_rate_line, start, budget, shots }, faults, shot_faults }
 }
 
 fn read_render_table(list: &mut TableReader<'_>) -> RenderSettings {

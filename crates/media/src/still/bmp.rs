@@ -8,7 +8,7 @@ use image::codecs::bmp::BmpDecoder;
 
 use seedpost_core::media::{Colour, StillInfo};
 
-use super::translate;
+use super::{is_decoded, translate};
 use crate::MediaError;
 
 /// The header of a file (14 bytes) and the part of the picture's header that all versions since 3 share.
@@ -24,8 +24,9 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R, length: u64) -> Result<St
     if pixels_end(&head, width, height).is_some_and(|end| end > length) {
         return Err(MediaError::malformed("bmp", length, "the pixels go past the end: the file was cut short"));
     }
-    let colour = Some(Colour::Rgb);
-    Ok(StillInfo { width, height, orientation: 1, animated: false, colour, alpha: colours.has_alpha() })
+    let (colour, alpha) = (Some(Colour::Rgb), colours.has_alpha());
+    let copyable = is_decoded(decoder.total_bytes(), 1);
+    Ok(StillInfo { width, height, orientation: 1, animated: false, colour, alpha, copyable })
 }
 
 /// The byte behind the last row, where rows are not packed: each is padded to four bytes.

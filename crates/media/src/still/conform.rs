@@ -9,16 +9,13 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use seedpost_core::media::{Colour, StillInfo};
+use seedpost_core::reference::fit::MAX_COPY_PIXELS;
 
-use super::{cut_short, facts, jpeg, translate, webp};
+use super::{MAX_MEMORY, cut_short, facts, translate, webp};
 use crate::MediaError;
 use crate::decode::guard;
 use crate::probe::still_format;
 
-/// The largest file that is taken into memory, in bytes.
-const MAX_FILE: u64 = 256 << 20;
-/// The most memory that decoding may take besides the file, and the most that the copy may take, in bytes.
-const MAX_MEMORY: u64 = 512 << 20;
 /// JPEG's qualities, tried in turn.
 const QUALITIES: [u8; 4] = [95, 90, 85, 75];
 
@@ -61,11 +58,14 @@ pub fn conform<R: BufRead + Seek>(mut source: R, target: StillTarget) -> Result<
         ));
     };
     let info = facts(&mut source, format)?;
-    let memory = memory_factor(&mut source, format)?;
+    if !info.copyable {
+        let what = "a copy takes too much memory, or its kind of pixel or compression is not decoded";
+        return Err(MediaError::Unsupported(what.to_owned()));
+    }
     let bytes = load(&mut source, format)?;
     let length = bytes.len() as u64;
     guard(format, || {
-        let picture = Picture::decode(bytes, kind, format, memory, &info)?.fitted(target.size, info.orientation)?;
+        let picture = Picture::decode(bytes, kind, format, &info)?.fitted(target.size, info.orientation)?;
         let lossless = matches!(format, "png" | "gif" | "bmp" | "tiff");
         picture.encode(lossless, target.max_bytes)
     })
@@ -74,9 +74,8 @@ pub fn conform<R: BufRead + Seek>(mut source: R, target: StillTarget) -> Result<
 
 fn check_target(target: StillTarget) -> Result<(), MediaError> {
     let pixels = u64::from(target.size.0) * u64::from(target.size.1);
-    let allowed = MAX_MEMORY / 8;
-    if pixels == 0 || pixels > allowed {
-        return Err(MediaError::Limit { what: "pixels of a copy", found: pixels, allowed });
+    if pixels == 0 || pixels > MAX_COPY_PIXELS {
+        return Err(MediaError::Limit { what: "pixels of a copy", found: pixels, allowed: MAX_COPY_PIXELS });
     }
     Ok(())
 }
@@ -93,22 +92,9 @@ fn kind(format: &str) -> Option<ImageFormat> {
     })
 }
 
-/// How many times the bytes of its pixels the decoder holds at once, at most.
-fn memory_factor<R: BufRead + Seek>(source: &mut R, format: &str) -> Result<u64, MediaError> {
-    source.rewind()?;
-    Ok(match format {
-        "jpeg" if jpeg::facts(source)?.progressive => 3,
-        "jpeg" | "png" | "bmp" => 1,
-        _ => 2,
-    })
-}
-
 /// Takes the file into memory, so that a decoder's errors are the file's and never the disk's.
 fn load<R: BufRead + Seek>(source: &mut R, format: &str) -> Result<Vec<u8>, MediaError> {
     let length = source.seek(SeekFrom::End(0))?;
-    if length > MAX_FILE {
-        return Err(MediaError::Limit { what: "bytes of a picture to be copied", found: length, allowed: MAX_FILE });
-    }
     // Behind the RIFF of a WebP lengths were not checked.
     let end = if format == "webp" { webp::end(source)? } else { length };
     source.rewind()?;
@@ -129,11 +115,13 @@ impl Picture {
         bytes: Vec<u8>,
         kind: ImageFormat,
         format: &'static str,
-        memory: u64,
         info: &StillInfo,
     ) -> Result<Picture, MediaError> {
         let refuse = |error| match error {
-            ImageError::Limits(_) => too_much_memory(MAX_MEMORY + 1),
+            ImageError::Limits(_) => {
+                let what = "bytes of memory to decode a picture";
+                MediaError::Limit { what, found: MAX_MEMORY + 1, allowed: MAX_MEMORY }
+            }
             other => translate(other, format),
         };
         let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
@@ -141,10 +129,6 @@ impl Picture {
         limits.max_alloc = Some(MAX_MEMORY);
         reader.limits(limits);
         let mut decoder = reader.into_decoder().map_err(refuse)?;
-        let needed = decoder.total_bytes().saturating_mul(memory);
-        if needed > MAX_MEMORY {
-            return Err(too_much_memory(needed));
-        }
         // The profile of inks says nothing about the light that they are turned into.
         let inks = info.colour == Some(Colour::Cmyk);
         let profile = if inks { None } else { decoder.icc_profile().map_err(refuse)? };
@@ -212,10 +196,6 @@ impl Picture {
         }
         image.write_with_encoder(encoder).map_err(|error| translate(error, self.format))
     }
-}
-
-fn too_much_memory(found: u64) -> MediaError {
-    MediaError::Limit { what: "bytes of memory to decode a picture", found, allowed: MAX_MEMORY }
 }
 
 /// The picture with 8 bits a channel, and without an alpha channel that hides nothing.

@@ -20,7 +20,7 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R) -> Result<StillInfo, Medi
     // A side too large for its type is too large for the limit as well.
     let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
     let (width, height) = (side(size.width), side(size.height));
-    Ok(StillInfo { width, height, orientation: 1, animated: false, colour: None, alpha: false })
+    Ok(StillInfo { width, height, orientation: 1, animated: false, colour: None, alpha: false, copyable: false })
 }
 
 fn translate(error: ImageError) -> MediaError {

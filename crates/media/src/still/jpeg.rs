@@ -10,21 +10,14 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use seedpost_core::media::{Colour, StillInfo};
 
-use super::{Budget, MAX_HEADERS, orientation};
+use super::{Budget, MAX_HEADERS, is_decoded, orientation};
 use crate::MediaError;
 
 /// How near its end a JPEG is first looked through for its end marker, in bytes.
 const TAIL: u64 = 64 << 10;
 
-/// What the markers before the first scan tell.
-pub(super) struct Header {
-    pub(super) info: StillInfo,
-    /// Whether a decoder must hold the coefficients of the whole picture.
-    pub(super) progressive: bool,
-}
-
 /// Reads the headers, and looks for the end marker.
-pub(super) fn facts<R: BufRead + Seek>(source: &mut R) -> Result<Header, MediaError> {
+pub(super) fn facts<R: BufRead + Seek>(source: &mut R) -> Result<StillInfo, MediaError> {
     let mut reader = Budget::new(&mut *source, MAX_HEADERS);
     let options = DecoderOptions::default()
         .set_strict_mode(false)
@@ -45,11 +38,11 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R) -> Result<Header, MediaEr
         ColorSpace::YCbCr | ColorSpace::RGB => Some(Colour::Rgb),
         _ => None,
     };
-    let (width, height) = (info.width.into(), info.height.into());
-    Ok(Header {
-        info: StillInfo { width, height, orientation, animated: false, colour, alpha: false },
-        progressive: info.sof.is_progressive(),
-    })
+    let (width, height) = (u32::from(info.width), u32::from(info.height));
+    // A progressive picture's coefficients are held beside its pixels.
+    let times = if info.sof.is_progressive() { 3 } else { 1 };
+    let copyable = is_decoded(u64::from(width).saturating_mul(height.into()).saturating_mul(3), times);
+    Ok(StillInfo { width, height, orientation, animated: false, colour, alpha: false, copyable })
 }
 
 fn translate(error: DecodeErrors) -> MediaError {

@@ -2,23 +2,33 @@
 
 use std::io::{BufRead, Seek};
 
+use image::ImageDecoder;
+use image::codecs::tiff::TiffDecoder;
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 use tiff::{TiffError, TiffResult};
 
 use seedpost_core::media::{Colour, StillInfo};
 
+use super::is_decoded;
 use crate::MediaError;
 
 /// Reads the first directory. The library keeps each tag's value below a mebibyte.
 pub(super) fn facts<R: BufRead + Seek>(source: &mut R, length: u64) -> Result<StillInfo, MediaError> {
-    let mut decoder = Decoder::new(source).map_err(translate)?;
+    let mut decoder = Decoder::new(&mut *source).map_err(translate)?;
     let (info, end) = read(&mut decoder).map_err(translate)?;
     if end > length {
         return Err(MediaError::malformed("tiff", length, "the pixels go past the end: the file was cut short"));
     }
-    Ok(info)
+    source.rewind()?;
+    // Not every kind of pixel that the format has is decoded.
+    let bytes = TiffDecoder::new(source).map(|decoder| decoder.total_bytes());
+    let copyable = info.copyable && bytes.is_ok_and(|bytes| is_decoded(bytes, 2));
+    Ok(StillInfo { copyable, ..info })
 }
+
+/// Compressions (tag 259) that are decoded: none, LZW, JPEG, Deflate, PackBits, Fax4, and Deflate's older number.
+const DECODED: [u16; 7] = [1, 4, 5, 7, 8, 32_773, 32_946];
 
 /// The facts, and the byte behind the last strip or tile.
 fn read<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> TiffResult<(StillInfo, u64)> {
@@ -41,7 +51,8 @@ fn read<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> TiffResult<(StillInfo, u
         end = end.max(last.unwrap_or(0));
     }
     let orientation = orientation.unwrap_or(1);
-    Ok((StillInfo { width, height, orientation, animated: false, colour, alpha }, end))
+    let copyable = DECODED.contains(&decoder.find_tag_unsigned::<u16>(Tag::Compression)?.unwrap_or(1));
+    Ok((StillInfo { width, height, orientation, animated: false, colour, alpha, copyable }, end))
 }
 
 fn translate(error: TiffError) -> MediaError {

@@ -7,6 +7,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use seedpost_core::catalog::Mode;
 use seedpost_core::cost::Reservation;
 use seedpost_core::job::{Failure, FailureKind, JobRef};
+use seedpost_core::tag;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -296,13 +297,7 @@ fn last_log(status: &Value) -> Option<String> {
 
 /// Writes tags as fal does: `@image_file_1` and `@image1` become `@Image1`.
 fn own_tags(prompt: &str) -> String {
-    let mut text = prompt.to_owned();
-    for word in ["Image", "Video", "Audio"] {
-        for form in [format!("@{}_file_", word.to_ascii_lowercase()), format!("@{}", word.to_ascii_lowercase())] {
-            text = text.replace(&form, &format!("@{word}"));
-        }
-    }
-    text
+    tag::rewrite(prompt, |tag| format!("@{}{}", tag.kind.tag(), tag.number.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -362,6 +357,7 @@ mod tests {
     #[test]
     fn tags_are_written_in_fals_form() {
         assert_eq!(own_tags("@image_file_1 hears @Audio2, @video1"), "@Image1 hears @Audio2, @Video1");
+        assert_eq!(own_tags("mail a@image1.com"), "mail a@image1.com");
     }
 
     #[test]

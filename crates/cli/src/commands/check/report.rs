@@ -155,9 +155,11 @@ impl ShotReport {
         let (assets, unreadable) = assets::assets(shot, measured);
         let verdict = reference::judge(shot, &assets);
         let broken: Vec<&'static str> = form.iter().chain(&unreadable).map(|fault| fault.rule).collect();
+        let hides = Hidden::by(shot, &form);
         let taken = |row| {
             let verdict = reference::judge_row(shot, &assets, row);
             let errors = verdict.faults.iter().filter(|fault| fault.severity == Severity::Error);
+            let errors = errors.filter(|fault| !hides.fault(fault.rule));
             let mut rules: Vec<&'static str> = broken.iter().copied().chain(errors.map(|fault| fault.rule)).collect();
             rules.sort_unstable();
             rules.dedup();
@@ -168,13 +170,9 @@ impl ShotReport {
             }
         };
         let taken = Catalog::built_in().models().iter().map(taken).collect();
-        let mut judged = verdict.faults;
-        if !form.is_empty() {
-            // What could not be read would be missed by these as well.
-            judged.retain(|fault| !fault.rule.starts_with("prompt.") && fault.rule != "audio.needs_picture");
-        }
+        let judged = verdict.faults.into_iter().filter(|fault| !hides.fault(fault.rule));
         let mut faults: Vec<Fault> = form.into_iter().chain(unreadable).chain(judged).collect();
-        faults.sort_by_key(|fault| (fault.severity == Severity::Hint, fault.line));
+        faults.sort_by_key(assets::in_order);
         ShotReport { id: shot.id.to_string(), faults, changes: verdict.changes, taken }
     }
 
@@ -196,6 +194,27 @@ impl ShotReport {
             let by: Vec<String> = by.map(|((provider, model, tier), _)| format!("{provider} {model} {tier}")).collect();
             say(format_args!("{}: {} [{}]", self.id, by.join(", "), rules.join(", ")));
         }
+    }
+}
+
+/// What could not be read of a shot, and would be missed again by the rules that go by it.
+struct Hidden {
+    prompt: bool,
+    references: bool,
+}
+
+impl Hidden {
+    fn by(shot: &Shot, form: &[Fault]) -> Hidden {
+        let any = |keys: &[&str]| {
+            let places: Vec<String> = keys.iter().map(|key| shot.at(key).path).collect();
+            form.iter().any(|fault| places.iter().any(|place| fault.place.starts_with(place.as_str())))
+        };
+        Hidden { prompt: any(&["prompt"]), references: any(&["images", "videos", "audios"]) }
+    }
+
+    fn fault(&self, rule: &str) -> bool {
+        (self.prompt && rule.starts_with("prompt."))
+            || (self.references && matches!(rule, "prompt.tag" | "prompt.untagged" | "audio.needs_picture"))
     }
 }
 
