@@ -7,6 +7,8 @@ mod support;
 mod assets;
 #[path = "reference_desk/faults.rs"]
 mod faults;
+#[path = "reference_desk/kept.rs"]
+mod kept;
 #[path = "reference_desk/limits.rs"]
 mod limits;
 #[path = "reference_desk/plans.rs"]

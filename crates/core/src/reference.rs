@@ -208,13 +208,7 @@ fn mixed_modes(shot: &Shot) -> Option<Fault> {
     (Mode::of(shot) == Mode::Reference && shot.first_frame.is_some()).then(|| {
         let fix = "move the picture into `images`, or drop the references";
         let allowed = "either frames or references";
-        Fault::new(
-            "frame.with_references",
-            &shot.at("first_frame"),
-            "first_frame beside references",
-            allowed,
-            fix,
-        )
+        Fault::new("frame.with_references", &shot.at("first_frame"), "first_frame beside references", allowed, fix)
     })
 }
 
@@ -234,8 +228,7 @@ fn tags(shot: &Shot) -> Vec<Fault> {
     let place = shot.at("prompt");
     let mut faults = Vec::new();
     let used = tag::tags(&shot.prompt);
-    let counts =
-        [(Kind::Image, shot.images.len()), (Kind::Video, shot.videos.len()), (Kind::Audio, shot.audios.len())];
+    let counts = [(Kind::Image, shot.images.len()), (Kind::Video, shot.videos.len()), (Kind::Audio, shot.audios.len())];
     for (kind, count) in counts {
         let word = kind.tag();
         let number = |tag: &tag::Tag| tag.number.and_then(|number| usize::try_from(number).ok());

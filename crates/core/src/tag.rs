@@ -69,11 +69,10 @@ mod tests {
 
     #[test]
     fn tags_are_whole_words() {
-        check("@Image1 and @image_file_2, (@AUDIO10)", &[
-            ("@Image1", Some(1)),
-            ("@image_file_2", Some(2)),
-            ("@AUDIO10", Some(10)),
-        ]);
+        check(
+            "@Image1 and @image_file_2, (@AUDIO10)",
+            &[("@Image1", Some(1)), ("@image_file_2", Some(2)), ("@AUDIO10", Some(10))],
+        );
         check("厨师@Image1走过@Video2。", &[("@Image1", Some(1)), ("@Video2", Some(2))]);
         check("mail a@image1.com, or x.@audio2", &[]);
         check("@Audio1s @Image @Image_1 @ Image1 @Picture1", &[]);

@@ -142,3 +142,23 @@ pub trait Provider: Send + Sync {
     /// Where a clip is fetched, for an address that the provider once gave.
     fn media_url(&self, url: &str) -> String;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_was_checked_is_sent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("line.wav");
+        std::fs::write(&path, "abc").expect("a file");
+        // FIPS 180-2, appendix B.1.
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned();
+        let upload =
+            Upload { path: path.clone(), sha256, content_type: "audio/wav".into(), file_name: "line.wav".into() };
+        assert_eq!(upload.read().await.expect("the same file"), b"abc");
+        std::fs::write(&path, "abd").expect("a file");
+        let error = upload.read().await.expect_err("another file");
+        assert!(!error.transient && error.message.contains("changed after it was checked"), "{error}");
+    }
+}

@@ -160,10 +160,8 @@ fn speakers(words: &[String], speeches: &[usize]) -> usize {
 /// More than one language: by name, or by the scripts of what is said.
 fn languages(shot: &Shot, words: &[String]) -> Option<String> {
     let leads = |word: &str| matches!(word, "in" | "speaks" | "and" | "then" | "to");
-    let named: Vec<&str> = LANGUAGES
-        .into_iter()
-        .filter(|name| words.windows(2).any(|pair| pair[1] == *name && leads(&pair[0])))
-        .collect();
+    let named: Vec<&str> =
+        LANGUAGES.into_iter().filter(|name| words.windows(2).any(|pair| pair[1] == *name && leads(&pair[0]))).collect();
     if named.len() > 1 {
         return Some(named.join(" and "));
     }

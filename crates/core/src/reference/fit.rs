@@ -557,7 +557,15 @@ mod tests {
     }
 
     fn picture(width: u32, height: u32) -> StillInfo {
-        StillInfo { width, height, orientation: 1, animated: false, colour: Some(Colour::Rgb), alpha: false, copyable: true }
+        StillInfo {
+            width,
+            height,
+            orientation: 1,
+            animated: false,
+            colour: Some(Colour::Rgb),
+            alpha: false,
+            copyable: true,
+        }
     }
 
     fn check_still(
