@@ -92,6 +92,7 @@ fn ten_faults_are_told_at_once_in_the_order_of_the_list() {
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["schema"], "seedpost.check/1");
     let faults = report["faults"].as_array().unwrap();
+    let faults: Vec<_> = faults.iter().filter(|fault| fault["severity"] != "hint").collect();
     let rules: Vec<&str> = faults.iter().map(|fault| fault["rule"].as_str().unwrap()).collect();
     let expected = [
         "list.start_timecode",
@@ -106,7 +107,7 @@ fn ten_faults_are_told_at_once_in_the_order_of_the_list() {
         "list.unknown_key",
     ];
     assert_eq!(rules, expected);
-    for fault in faults {
+    for fault in &faults {
         for key in ["place", "found", "allowed", "source", "fix"] {
             assert!(fault[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {fault}");
         }

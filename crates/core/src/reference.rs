@@ -3,6 +3,7 @@
 //! Every rule reads its number from the catalog, and every fault names the catalog's source.
 
 mod advice;
+mod always;
 mod demand;
 pub mod fit;
 
@@ -10,7 +11,6 @@ use crate::catalog::{Catalog, KindLimits, Mode, Model, Range};
 use crate::fault::{Fault, Place, Severity};
 use crate::media::MediaInfo;
 use crate::shot::{ProviderName, Shot, ShotDuration, ShotList, suggestion};
-use crate::tag;
 use crate::time::{ClockTime, FrameRate, Rounding, Samples};
 use crate::trim::{self, Method};
 pub use demand::demand;
@@ -136,9 +136,9 @@ pub fn judge(shot: &Shot, assets: &[Asset]) -> Verdict {
         Some(model) => judge_row(shot, assets, model),
         None => {
             let mut faults = vec![unknown_model(shot, catalog)];
-            faults.extend(mixed_modes(shot));
-            faults.extend(parts_of_urls(assets));
-            faults.extend(tags(shot));
+            faults.extend(always::mixed_modes(shot));
+            faults.extend(always::parts_of_urls(assets));
+            faults.extend(always::tags(shot));
             Verdict { faults, ..Verdict::default() }
         }
     };
@@ -156,11 +156,11 @@ pub fn judge_row(shot: &Shot, assets: &[Asset], model: &Model) -> Verdict {
     check.settings();
     check.mode();
     check.counts(assets);
-    check.verdict.faults.extend(parts_of_urls(assets));
+    check.verdict.faults.extend(always::parts_of_urls(assets));
     check.stills(assets);
     check.videos(assets);
     check.sounds(assets);
-    check.verdict.faults.extend(tags(shot));
+    check.verdict.faults.extend(always::tags(shot));
     check.verdict
 }
 
@@ -201,61 +201,6 @@ fn unknown_model(shot: &Shot, catalog: &Catalog) -> Fault {
     known.dedup();
     let found = format!("{word:?}, on {}", render.provider.as_str());
     Fault::new("render.model", &shot.at(key), found, known.join(", "), suggestion(word, &known))
-}
-
-/// Frames and references do not go together.
-fn mixed_modes(shot: &Shot) -> Option<Fault> {
-    (Mode::of(shot) == Mode::Reference && shot.first_frame.is_some()).then(|| {
-        let fix = "move the picture into `images`, or drop the references";
-        let allowed = "either frames or references";
-        Fault::new("frame.with_references", &shot.at("first_frame"), "first_frame beside references", allowed, fix)
-    })
-}
-
-/// A URL is sent whole.
-fn parts_of_urls(assets: &[Asset]) -> Vec<Fault> {
-    let parts = assets.iter().filter(|asset| asset.remote && (asset.start.is_some() || asset.end.is_some()));
-    let fault = |asset: &Asset| {
-        let found = format!("{}: with `in` or `out`", asset.name);
-        let fix = "download it, and name the local copy";
-        Fault::new("reference.remote", &asset.place, found, "a URL that is sent whole", fix)
-    };
-    parts.map(fault).collect()
-}
-
-/// Each tag of the prompt needs a file, and each file a tag.
-fn tags(shot: &Shot) -> Vec<Fault> {
-    let place = shot.at("prompt");
-    let mut faults = Vec::new();
-    let used = tag::tags(&shot.prompt);
-    let counts = [(Kind::Image, shot.images.len()), (Kind::Video, shot.videos.len()), (Kind::Audio, shot.audios.len())];
-    for (kind, count) in counts {
-        let word = kind.tag();
-        let number = |tag: &tag::Tag| tag.number.and_then(|number| usize::try_from(number).ok());
-        let mut told: Vec<&str> = Vec::new();
-        for tag in used.iter().filter(|tag| tag.kind == kind) {
-            let text = &shot.prompt[tag.range.clone()];
-            if number(tag).is_some_and(|number| (1..=count).contains(&number)) || told.contains(&text) {
-                continue;
-            }
-            told.push(text);
-            let allowed = if count == 0 {
-                format!("no @{word} tag: the shot has none")
-            } else {
-                format!("@{word}1 to @{word}{count}")
-            };
-            faults.push(Fault::new("prompt.tag", &place, text, allowed, "add the file, or correct the tag"));
-        }
-        let is_used = |wanted: &usize| used.iter().any(|tag| tag.kind == kind && number(tag) == Some(*wanted));
-        let unused: Vec<String> =
-            (1..=count).filter(|number| !is_used(number)).map(|number| format!("@{word}{number}")).collect();
-        if !unused.is_empty() {
-            let names = unused.join(", ");
-            let fix = format!("say what {names} {} for", if unused.len() == 1 { "is" } else { "are" });
-            faults.push(Fault::new("prompt.untagged", &place, format!("no {names}"), "a tag for each file", fix));
-        }
-    }
-    faults
 }
 
 struct Check<'a> {
@@ -318,7 +263,7 @@ impl Check<'_> {
             let fix = "use seedance-2.0, or drop the references";
             self.fault("reference.mode", &place, "references", "a first and a last frame at most", fix);
         }
-        self.verdict.faults.extend(mixed_modes(self.shot));
+        self.verdict.faults.extend(always::mixed_modes(self.shot));
     }
 
     fn counts(&mut self, assets: &[Asset]) {

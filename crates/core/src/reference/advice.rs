@@ -84,7 +84,7 @@ pub(super) fn hints(shot: &Shot) -> Vec<Fault> {
     if !(50..=150).contains(&count) && !shot.prompt.chars().any(|letter| script(letter).is_some_and(Script::runs_on)) {
         hint(
             "prompt.length",
-            format!("{count} words"),
+            format!("{count} word{}", if count == 1 { "" } else { "s" }),
             "50 to 150 words",
             "say more of camera, lighting and style, or less of all",
         );

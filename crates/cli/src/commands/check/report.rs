@@ -192,7 +192,8 @@ impl ShotReport {
             told.push(rules);
             let by = rows().zip(&self.taken).filter(|(_, other)| *other == taken);
             let by: Vec<String> = by.map(|((provider, model, tier), _)| format!("{provider} {model} {tier}")).collect();
-            say(format_args!("{}: {} [{}]", self.id, by.join(", "), rules.join(", ")));
+            let by = if by.len() == self.taken.len() { "every model".to_owned() } else { by.join(", ") };
+            say(format_args!("{}: {by} [{}]", self.id, rules.join(", ")));
         }
     }
 }
