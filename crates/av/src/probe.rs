@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use ffmpeg_next::{Dictionary, codec, format, media, packet};
+use ffmpeg_next::rescale::Rescale;
+use ffmpeg_next::{Dictionary, Rational, codec, format, media, packet};
 use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
 use seedpost_core::time::{ClockTime, FrameRate, Frames, Rounding, SampleRate, Samples};
 
@@ -12,6 +13,11 @@ use crate::AvError;
 const CONTAINERS: &str =
     "mov,matroska,mpegts,mpeg,avi,flv,asf,ogg,mp3,aac,flac,wav,w64,aiff,caf,mxf,ac3,eac3,amr,ivf,h264,hevc,wv,ape,au";
 
+/// Microseconds: the clock of whole files.
+const MICROS: Rational = Rational(1, 1_000_000);
+/// What the stated length of a file may exceed its packets by, in microseconds.
+const SLACK: i64 = 1_000_000;
+
 /// Measures a local file.
 ///
 /// # Errors
@@ -19,14 +25,28 @@ const CONTAINERS: &str =
 pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
     let bytes = std::fs::metadata(path)?.len();
     let mut input = open(path)?;
+    // The picture on a record's cover does not make it a film.
+    let is_cover =
+        |stream: &format::stream::Stream<'_>| stream.disposition().contains(format::stream::Disposition::ATTACHED_PIC);
+    let film = input.streams().best(media::Type::Video).filter(|stream| !is_cover(stream)).map(|stream| stream.index());
+    let has_film = film.is_some();
     let brand = input.metadata().get("major_brand").map(str::to_owned);
     let container = match (input.format().name(), brand.as_deref()) {
         (name, Some("qt  ")) if name.contains("mov") => "mov".to_owned(),
+        (name, _) if name.contains("mp4") && !has_film => "m4a".to_owned(),
         (name, _) if name.contains("mp4") => "mp4".to_owned(),
         (name, _) => name.split(',').next().unwrap_or(name).to_owned(),
     };
     let counts = read_packets(&mut input);
-    let video = input.streams().best(media::Type::Video).map(|stream| read_video(&stream, &counts)).transpose()?;
+    let end = input
+        .streams()
+        .zip(&counts)
+        .filter_map(|(stream, own)| Some(own.end?.rescale(clock(stream.time_base())?, MICROS)));
+    if ends_early(&input, end.max().unwrap_or(0)) {
+        return Err(AvError::Request("the file was cut short"));
+    }
+    let video = film.and_then(|index| input.stream(index));
+    let video = video.map(|stream| read_video(&stream, &counts)).transpose()?;
     let audio =
         input.streams().best(media::Type::Audio).and_then(|stream| read_audio(&stream).transpose()).transpose()?;
     let fragmented = container == "mp4" && input.streams().all(|stream| stream.frames() == 0);
@@ -51,6 +71,19 @@ pub(crate) fn open(path: &Path) -> Result<format::context::Input, AvError> {
     Ok(format::input_with_dictionary(&format!("file:{}", path.display()), options)?)
 }
 
+/// Whether a container whose reader ends quietly where the file does states more than there was until `end`, in
+/// microseconds.
+pub(crate) fn ends_early(input: &format::context::Input, end: i64) -> bool {
+    let format = input.format();
+    let quiet = format.name().contains("matroska") || format.name().contains("avi");
+    quiet && end.saturating_add(SLACK) < input.duration()
+}
+
+/// A stream's clock, if it can be divided by.
+fn clock(base: Rational) -> Option<Rational> {
+    (base.numerator() > 0 && base.denominator() > 0).then_some(base)
+}
+
 /// What the packets of a stream tell, in its own clock.
 #[derive(Debug, Clone, Copy, Default)]
 struct Packets {
@@ -59,10 +92,16 @@ struct Packets {
     end: Option<i64>,
 }
 
+/// Reads all packets that are shown: what an edit list leaves out has times before the stream's own beginning.
 fn read_packets(input: &mut format::context::Input) -> Vec<Packets> {
-    let mut all = vec![Packets::default(); input.streams().count()];
+    // Where it is not known, no time lies before it.
+    let starts: Vec<i64> = input.streams().map(|stream| stream.start_time()).collect();
+    let mut all = vec![Packets::default(); starts.len()];
     for (stream, packet) in input.packets() {
-        let Some(own) = all.get_mut(stream.index()) else { continue };
+        let Some((own, start)) = all.get_mut(stream.index()).zip(starts.get(stream.index())) else { continue };
+        if packet.pts().is_some_and(|at| at < *start) {
+            continue;
+        }
         own.count += 1;
         if let Some(at) = packet.pts() {
             own.first = Some(own.first.map_or(at, |first| first.min(at)));
@@ -75,12 +114,11 @@ fn read_packets(input: &mut format::context::Input) -> Vec<Packets> {
 
 fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<VideoInfo, AvError> {
     let decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder().video()?;
-    let (average, real) = (stream.avg_frame_rate(), stream.rate());
     let packets = all.get(stream.index()).copied().unwrap_or_default();
     let duration = duration(stream, packets);
-    let rate = (average == real).then(|| ratio(average)).flatten();
-    // Matroska may state one rate and hold another.
-    let rate = rate.filter(|rate| duration.is_none_or(|length| is_steady(*rate, packets.count, length)));
+    // What is stated and what is held may differ, and a coarse clock rounds.
+    let stated = [stream.rate(), stream.avg_frame_rate()].into_iter().filter_map(ratio);
+    let rate = stated.into_iter().find(|rate| duration.is_none_or(|length| is_steady(*rate, packets.count, length)));
     Ok(VideoInfo {
         codec: stream.parameters().id().name().to_owned(),
         width: decoder.width(),

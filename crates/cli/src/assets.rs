@@ -104,7 +104,7 @@ pub(crate) fn assets(shot: &Shot, measured: &Measured) -> (Vec<Asset>, Vec<Fault
     let mut unreadable = Vec::new();
     let mut assets = Vec::new();
     for item in references(shot) {
-        let info = match measured.0.get(name(item.location)) {
+        let info = match measured.0.get(item.location.as_str()) {
             Some(Ok(info)) => Some(info.clone()),
             Some(Err(error)) => {
                 unreadable.push(unreadable_fault(item.location, item.place, error));
@@ -124,12 +124,6 @@ pub(crate) fn assets(shot: &Shot, measured: &Measured) -> (Vec<Asset>, Vec<Fault
         });
     }
     (assets, unreadable)
-}
-
-fn name(location: &Location) -> &str {
-    match location {
-        Location::File(name) | Location::Url(name) => name,
-    }
 }
 
 /// Judges every shot; faults come in the order of the list.

@@ -155,7 +155,7 @@ fn plan(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Plan {
         ShotDuration::Auto => None,
     };
     let urls: Vec<String> =
-        references(shot).iter().map(|item| format!("{} {}", item.kind.as_str(), item.location)).collect();
+        references(shot).iter().map(|item| format!("{} {}", item.kind.as_str(), item.location.as_str())).collect();
     let shape = json!({
         "provider": render.provider, "endpoint": endpoint, "prompt": shot.prompt, "duration": shot.duration.to_string(), "resolution": render.resolution,
         "aspect_ratio": render.aspect_ratio, "generate_audio": decision.generate_audio, "seed": shot.seed, "locations": urls, "digests": digests,

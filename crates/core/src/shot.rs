@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::cost::Usd;
 use crate::document::{self, nearest};
@@ -106,12 +107,37 @@ pub enum Location {
     Url(String),
 }
 
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Location {
+    /// The path or address as it is read or handed over, with whatever secret it holds.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         match self {
-            Location::File(text) | Location::Url(text) => f.write_str(text),
+            Location::File(text) | Location::Url(text) => text,
         }
     }
+}
+
+impl fmt::Display for Location {
+    /// Writes a path as it is, and of an address what [`shown`] does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::File(text) => f.write_str(text),
+            Location::Url(text) => match Url::parse(text) {
+                Ok(url) => f.write_str(&shown(&url)),
+                Err(_) => f.write_str("an address that cannot be read"),
+            },
+        }
+    }
+}
+
+/// Scheme, host and the path's beginning: the query may hold a signature, and what stands before the host a
+/// password.
+#[must_use]
+pub fn shown(url: &Url) -> String {
+    let Some(host) = url.host_str() else { return format!("an address that begins with {}:", url.scheme()) };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let path: String = url.path().chars().take(200).collect();
+    format!("{}://{host}{port}{path}", url.scheme())
 }
 
 /// A supplied image or video.

@@ -117,17 +117,33 @@ fn take(
 pub fn count<R: Read + Seek + Send + Sync + 'static>(source: R) -> Result<Counted, MediaError> {
     guard("sound", move || {
         let mut stream = Stream::open(source)?;
-        let mut samples: u64 = 0;
+        let (mut samples, mut longest): (u64, u64) = (0, 0);
         while let Some(packet) = read_packet(stream.format.as_mut())? {
             if packet.track_id == stream.track {
                 samples = samples.saturating_add(packet.dur.get());
+                longest = longest.max(packet.dur.get());
             }
         }
-        // A header may know better how many are heard, but a cut file holds fewer than it says.
-        let samples = Samples(stream.heard.map_or(samples, |heard| heard.min(samples)));
+        let samples = Samples(heard(stream.heard, samples, longest)?);
         let codec = stream.codec;
         Ok(Counted { codec, rate: stream.rate, channels: stream.channels, samples, priming: stream.delay })
     })
+}
+
+/// The samples that a header says are heard, if as many are there: a codec's lead and tail take less than four packets.
+fn heard(said: Option<u64>, there: u64, packet: u64) -> Result<u64, MediaError> {
+    let Some(said) = said else { return Ok(there) };
+    let fault = |why: &str| {
+        let what = format!("its header says {said} samples, {there} are there: {why}");
+        Err(MediaError::malformed("sound", 0, what))
+    };
+    if there.saturating_add(packet) < said {
+        return fault("it was cut short");
+    }
+    if there > said.saturating_add(packet.saturating_mul(4)) {
+        return fault("several files joined, or a header of another; re-save it");
+    }
+    Ok(said.min(there))
 }
 
 thread_local! {
@@ -179,6 +195,9 @@ fn sound_track<R: Read + Seek>(source: &mut R) -> Result<Option<(Presentation, V
     let movie = Movie::read(source)?;
     let track =
         movie.first(TrackKind::Sound).ok_or_else(|| MediaError::Unsupported("a file without sound".to_owned()))?;
+    if track.sound.is_none() {
+        return Err(MediaError::Unsupported(format!("{} of a kind that is not decoded here", track.codec)));
+    }
     let mut alone = Vec::new();
     extract(source, TrackKind::Sound, &mut Capped { out: &mut alone })?;
     Ok(Some((movie.presentation(track), alone)))

@@ -5,6 +5,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod atom;
+mod entry;
 mod esds;
 mod table;
 
@@ -13,9 +14,9 @@ use std::ops::Range;
 
 use seedpost_core::time::{ClockTime, FrameRate, Frames, Rounding, SampleRate, Samples};
 
-use crate::{MediaError, plausible_rate};
+use crate::MediaError;
 use atom::{Atom, atoms, child};
-pub(crate) use table::ChunkTable;
+pub(crate) use table::{ChunkTable, Pace};
 
 /// The largest index that is read into memory: an hour of picture needs about 3 MiB.
 pub const MAX_MOOV: u64 = 64 << 20;
@@ -62,15 +63,16 @@ pub struct Track {
     pub ticks: u64,
     /// How many samples (frames of picture, packets of sound) there are.
     pub sample_count: u64,
-    /// The common length of samples in ticks; `None` where they differ.
-    pub sample_ticks: Option<u32>,
+    /// How long samples are.
+    pub(crate) pace: Pace,
     /// Picture only: width and height in pixels.
     pub size: (u32, u32),
     /// Picture only: degrees clockwise that a player turns it, from the header's matrix (8.3.2).
     pub rotation: u16,
     /// Picture only: width and height of the shape of a pixel (`pasp`, 12.1.4); 1 and 1 where it is not told.
     pub pixel_aspect: (u32, u32),
-    /// Sound only: the sample rate and the number of channels, from the codec's own header.
+    /// Sound only: the sample rate and the number of channels, from the codec's own header; `None` where it does
+    /// not tell, or tells what decoders of it here do not know.
     pub sound: Option<(SampleRate, u32)>,
     /// The edit list (14496-12, 8.6.6).
     pub edits: Vec<Edit>,
@@ -129,16 +131,25 @@ impl Movie {
         Ok(Movie { brand, timescale, fast_start, tracks, ftyp, moov, file_len: top.file_len })
     }
 
+    /// Where a track's media lies; all of it lies inside the file.
+    pub(crate) fn chunks(&self, track: &Track) -> Result<ChunkTable, MediaError> {
+        ChunkTable::read(self.moov.get(track.place.clone()).unwrap_or_default(), self.file_len)
+    }
+
     /// The first track of a kind.
     #[must_use]
     pub fn first(&self, kind: TrackKind) -> Option<&Track> {
         self.tracks.iter().find(|track| track.kind == kind)
     }
 
-    /// The frame rate of a picture track; `None` where frames differ in length.
+    /// The frame rate of a picture track; `None` where frames differ in length by more than their clock's tick.
     #[must_use]
     pub fn rate(&self, track: &Track) -> Option<FrameRate> {
-        FrameRate::new(track.timescale, track.sample_ticks?)
+        match track.pace {
+            Pace::Even(ticks) => FrameRate::new(track.timescale, ticks),
+            Pace::Rounded => nearest_rate(track),
+            Pace::Uneven => None,
+        }
     }
 
     /// The frames of a picture track that its edit list shows.
@@ -210,6 +221,27 @@ impl Movie {
         let heard = presentation.length.map_or(after, |length| length.min(after));
         Some(Samples(presentation.delay.saturating_add(heard)))
     }
+}
+
+/// The usual rate at which so many frames last that long, to within two ticks of the track's clock.
+fn nearest_rate(track: &Track) -> Option<FrameRate> {
+    let usual = [(24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (48, 1), (50, 1), (60_000, 1001), (60, 1)];
+    let rates = usual.into_iter().filter_map(|(num, den)| FrameRate::new(num, den));
+    let off = |rate: &FrameRate| {
+        let ticks = u128::from(track.sample_count).checked_mul(u128::from(rate.den()))?;
+        let ticks = Rounding::Nearest.divide(ticks.checked_mul(track.timescale.into())?, rate.num().into())?;
+        Some(ticks.abs_diff(track.ticks))
+    };
+    rates
+        .filter_map(|rate| Some((off(&rate)?, rate)))
+        .filter(|(off, _)| *off <= 2)
+        .min_by_key(|(off, _)| *off)
+        .map(|(_, rate)| rate)
+}
+
+/// Walks the boxes at the top of a file, none of which may pass its end.
+pub(crate) fn check_boxes<R: Read + Seek>(source: &mut R) -> Result<(), MediaError> {
+    read_top(source).map(|_| ())
 }
 
 struct Top {
@@ -314,11 +346,11 @@ fn read_track(trak: Atom<'_>) -> Result<Track, MediaError> {
     let entry = table::first_entry(child(&tables, b"stsd", stbl)?)?;
     let mut track = Track {
         kind,
-        codec: codec_name(entry.kind),
+        codec: entry::codec(entry.kind),
         timescale,
         ticks: timing.ticks,
         sample_count: table::sample_count(&tables, stbl)?,
-        sample_ticks: timing.common,
+        pace: timing.pace,
         size: (0, 0),
         rotation: rotation(child(&children, b"tkhd", trak)?)?,
         pixel_aspect: (1, 1),
@@ -329,9 +361,9 @@ fn read_track(trak: Atom<'_>) -> Result<Track, MediaError> {
     match kind {
         TrackKind::Picture => {
             track.size = (entry.u16(24)?.into(), entry.u16(26)?.into());
-            track.pixel_aspect = pixel_aspect(entry).unwrap_or((1, 1));
+            track.pixel_aspect = entry::pixel_aspect(entry).unwrap_or((1, 1));
         }
-        TrackKind::Sound => read_sound_entry(entry, &mut track)?,
+        TrackKind::Sound => entry::read_sound(entry, &mut track)?,
         TrackKind::Other => {}
     }
     Ok(track)
@@ -347,53 +379,6 @@ fn rotation(tkhd: Atom<'_>) -> Result<u16, MediaError> {
         (0, -1, 1, 0) => 270,
         _ => 0,
     })
-}
-
-/// The shape of a picture entry's pixels, where it tells one; what cannot be read in it is no matter.
-fn pixel_aspect(entry: Atom<'_>) -> Option<(u32, u32)> {
-    let pasp = atom::inside(entry, 78).ok()?.into_iter().find(|atom| atom.kind == *b"pasp")?;
-    let shape = (pasp.u32(0).ok()?, pasp.u32(4).ok()?);
-    (shape.0 > 0 && shape.1 > 0).then_some(shape)
-}
-
-fn codec_name(entry: [u8; 4]) -> String {
-    match &entry {
-        b"avc1" | b"avc3" => "h264".to_owned(),
-        b"hvc1" | b"hev1" => "hevc".to_owned(),
-        b"av01" => "av1".to_owned(),
-        b"vp09" => "vp9".to_owned(),
-        b"mp4v" => "mpeg4".to_owned(),
-        b"ap4h" | b"ap4x" | b"apch" | b"apcn" | b"apcs" | b"apco" => "prores".to_owned(),
-        b"jpeg" => "mjpeg".to_owned(),
-        b"mp4a" => "aac".to_owned(),
-        b"fLaC" => "flac".to_owned(),
-        b"Opus" => "opus".to_owned(),
-        other => String::from_utf8_lossy(other).trim_end().to_owned(),
-    }
-}
-
-/// Reads rate and channels from the codec's own header where there is one, else the sample entry.
-fn read_sound_entry(entry: Atom<'_>, track: &mut Track) -> Result<(), MediaError> {
-    let version = entry.u16(8)?;
-    if version > 0 {
-        return Err(MediaError::Unsupported(format!("a QuickTime sound entry of version {version}")));
-    }
-    let stated = (entry.u32(24)? >> 16, u32::from(entry.u16(16)?));
-    let (hertz, channels) = match esds::audio_config(entry)? {
-        Some(config) => {
-            config.codec.clone_into(&mut track.codec);
-            (config.hertz.unwrap_or(stated.0), config.channels.unwrap_or(stated.1))
-        }
-        None => stated,
-    };
-    // A sample entry has 16 bits for the rate: faster sound says it elsewhere.
-    let unknown = || MediaError::Unsupported(format!("sound that gives its rate as {hertz} Hz"));
-    let rate = plausible_rate(hertz).ok_or_else(unknown)?;
-    if channels == 0 {
-        return Err(entry.fault("no channels"));
-    }
-    track.sound = Some((rate, channels));
-    Ok(())
 }
 
 fn read_edits(track: &[Atom<'_>]) -> Result<Vec<Edit>, MediaError> {

@@ -89,7 +89,7 @@ fn sniff(head: &[u8]) -> Result<Content, MediaError> {
         _ if at(0, b"\xff\xd8\xff") => Content::Still("jpeg"),
         _ if at(0, b"GIF8") => Content::Still("gif"),
         _ if at(0, b"BM") => Content::Still("bmp"),
-        _ if at(0, b"II*\0") || at(0, b"MM\0*") => Content::Still("tiff"),
+        _ if [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|mark| at(0, *mark)) => Content::Still("tiff"),
         _ if at(4, b"ftypavif") || at(4, b"ftypavis") => Content::Still("avif"),
         // Of what is compatible the first four names are seen.
         _ if at(4, b"ftypmif1") && [16, 20, 24, 28].iter().any(|place| at(*place, b"avif")) => Content::Still("avif"),
@@ -112,6 +112,13 @@ fn sniff(head: &[u8]) -> Result<Content, MediaError> {
 
 fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<(), MediaError> {
     let movie = Movie::read(source)?;
+    for track in [TrackKind::Picture, TrackKind::Sound].into_iter().filter_map(|kind| movie.first(kind)) {
+        // What an index points at has to be there.
+        movie.chunks(track)?;
+    }
+    if movie.first(TrackKind::Sound).is_some_and(|track| track.sound.is_none()) {
+        return Err(MediaError::Unsupported("sound whose rate or channels these tables do not tell".to_owned()));
+    }
     info.container = if movie.brand == "qt  " || movie.brand.is_empty() { "mov" } else { "mp4" }.to_owned();
     info.fast_start = Some(movie.fast_start);
     info.video = movie.first(TrackKind::Picture).map(|track| VideoInfo {
@@ -164,6 +171,13 @@ fn read_sound<R: Read + Seek + Send + Sync + 'static>(
     info: &mut MediaInfo,
 ) -> Result<(), MediaError> {
     let counted = decode::count(source)?;
+    // Behind a tag may stand any kind of sound.
+    let format = match (format, counted.codec.as_str()) {
+        ("mp3", "mp3") => "mp3",
+        ("mp3", "flac") => "flac",
+        ("mp3", other) => return Err(MediaError::Unsupported(format!("{other} behind a tag"))),
+        (other, _) => other,
+    };
     let lossless = counted.codec == "flac" || counted.codec.starts_with("pcm_");
     info.container = format.to_owned();
     info.audio = Some(AudioInfo {

@@ -28,8 +28,7 @@ pub(crate) fn extract<R: Read + Seek, W: Write>(
     let movie = Movie::read(source)?;
     let missing = || MediaError::Unsupported(format!("a file without {kind:?}").to_lowercase());
     let track = movie.first(kind).ok_or_else(missing)?;
-    let trak = movie.moov.get(track.place.clone()).unwrap_or_default();
-    let table = ChunkTable::read(trak, movie.file_len)?;
+    let table = movie.chunks(track)?;
     let (mut moov, offsets_at) = lone_index(&movie, &track.place, table.offsets_at)?;
     let payload =
         table.chunks.iter().try_fold(0_u64, |sum, chunk| sum.checked_add(chunk.end.saturating_sub(chunk.start)));

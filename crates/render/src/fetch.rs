@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, LOCATION};
 use reqwest::{Client, Response};
+use seedpost_core::shot::shown;
 use thiserror::Error;
 use url::{Host, Url};
 
@@ -180,14 +181,6 @@ fn check(url: &Url, private_hosts: bool) -> Result<(), FetchError> {
         Some(Host::Ipv6(address)) => address.into(),
     };
     if private_hosts { Ok(()) } else { address::admit(url.host_str().unwrap_or_default(), literal) }
-}
-
-/// Scheme, host and the path's beginning: the query may hold a signature, and what stands before the host a password.
-fn shown(url: &Url) -> String {
-    let Some(host) = url.host_str() else { return format!("an address that begins with {}:", url.scheme()) };
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let path: String = url.path().chars().take(200).collect();
-    format!("{}://{host}{port}{path}", url.scheme())
 }
 
 /// Finds the resolver's refusal in what the client made of it; everything else becomes words.

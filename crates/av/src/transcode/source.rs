@@ -14,8 +14,6 @@ const MICROS: i64 = 1_000_000;
 const LEAD: i64 = MICROS;
 /// Starts before this are read from the beginning, in microseconds.
 const NEAR: i64 = 3 * MICROS;
-/// What the stated length of a file may exceed its packets by, in microseconds.
-const SLACK: i64 = MICROS;
 
 /// A file being read.
 pub(super) struct Source {
@@ -69,7 +67,7 @@ impl Source {
         let mut packet = Packet::empty();
         match packet.read(&mut self.input) {
             Ok(()) => {}
-            Err(ffmpeg_next::Error::Eof) if self.ends_early() => return Err(CUT),
+            Err(ffmpeg_next::Error::Eof) if probe::ends_early(&self.input, self.end) => return Err(CUT),
             Err(ffmpeg_next::Error::Eof) => return Ok(None),
             Err(ffmpeg_next::Error::InvalidData) => return Err(CUT),
             Err(error) => return Err(error.into()),
@@ -86,13 +84,6 @@ impl Source {
             return Err(CUT);
         }
         Ok(Some(packet))
-    }
-
-    /// Whether a container whose reader ends quietly where the file does states more than there was.
-    fn ends_early(&self) -> bool {
-        let format = self.input.format();
-        let quiet = format.name().contains("matroska") || format.name().contains("avi");
-        quiet && self.end.saturating_add(SLACK) < self.input.duration()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Draft, Location, MAX_SHOTS, MAX_TAKES, ProviderName, Reference, RenderSettings, Shot, ShotDuration, ShotId,
-    ShotList, TimedReference,
+    ShotList, TimedReference, shown,
 };
 use crate::cost::Usd;
 use crate::document::{Node, TableReader, Value};
@@ -215,12 +215,14 @@ fn location(text: &str, place: &Place, faults: &mut Vec<Fault>) -> Option<Locati
     if !text.contains("://") {
         return Some(Location::File(text.to_owned()));
     }
-    let address = url::Url::parse(text).ok().filter(is_plain);
+    let read = url::Url::parse(text).ok();
+    let found = read.as_ref().map_or_else(|| "an address that cannot be read".to_owned(), shown);
+    let address = read.filter(is_plain);
     if address.is_none() {
         faults.push(Fault::new(
             "reference.location",
             place,
-            format!("{text:?}"),
+            found,
             allowed,
             "use http or https without a password, or a local copy",
         ));

@@ -59,11 +59,20 @@ fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     rest.get(..length.min(rest.len()))
 }
 
-/// Rate and channels of an `AudioSpecificConfig` with a frequency index; others are left unknown.
+/// Objects of 14496-3, table 1.17, that carry half their rate and add the rest (SBR), or half their channels (PS).
+const EXTENDED: [u16; 2] = [5, 29];
+
+/// Rate and channels of an `AudioSpecificConfig` with a frequency index; others are left unknown, and those of
+/// HE-AAC, which is heard at another rate than it is coded at.
 fn audio_specific(bytes: &[u8]) -> Option<(Option<u32>, Option<u32>)> {
     let bits = u16::from_be_bytes(*bytes.first_chunk::<2>()?);
     let object = bits >> 11;
-    if object == 31 {
+    // Behind the two bytes of AAC-LC: a sync of eleven bits, five of the object that may extend it, one that says
+    // whether it does.
+    let after = bytes.get(2..).and_then(|rest| rest.first_chunk::<2>()).map_or(0, |rest| u16::from_be_bytes(*rest));
+    let does = bytes.get(4).is_some_and(|byte| byte & 0x80 != 0);
+    let extended = does && after >> 5 == 0x2b7 && EXTENDED.contains(&(after & 0x1f));
+    if object == 31 || EXTENDED.contains(&object) || extended {
         return None;
     }
     let hertz = FREQUENCIES.get(usize::from((bits >> 7) & 0xf)).copied();

@@ -11,15 +11,25 @@ const MAX_SAMPLES: u64 = 3_000_000;
 
 pub(super) struct Timing {
     pub(super) ticks: u64,
-    pub(super) common: Option<u32>,
+    pub(super) pace: Pace,
+}
+
+/// How long the samples of a track are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// All so many ticks.
+    Even(u32),
+    /// Alike but for a tick, as a coarse clock rounds them.
+    Rounded,
+    /// Not alike.
+    Uneven,
 }
 
 /// Reads `stts`. The last sample may have a length of its own, as writers that cut sound leave it.
 pub(super) fn timing(stts: Atom<'_>) -> Result<Timing, MediaError> {
     let rows = stts.count(4, 8)?;
     let mut ticks: u64 = 0;
-    let mut common = None;
-    let mut steady = true;
+    let mut span: Option<(u32, u32)> = None;
     for index in 0..rows {
         let at = stts.row(8, index, 8)?;
         let (count, delta) = (stts.u32(at)?, stts.u32(at.saturating_add(4))?);
@@ -27,14 +37,18 @@ pub(super) fn timing(stts: Atom<'_>) -> Result<Timing, MediaError> {
         ticks = length
             .and_then(|length| ticks.checked_add(length))
             .ok_or_else(|| stts.fault("the samples last too long"))?;
-        let last_alone = index.saturating_add(1) == rows && count == 1;
-        match common {
-            None => common = Some(delta),
-            Some(first) if first != delta && !last_alone => steady = false,
-            Some(_) => {}
+        let last_alone = index.saturating_add(1) == rows && count == 1 && rows > 1;
+        if !last_alone {
+            let (least, most) = span.unwrap_or((delta, delta));
+            span = Some((least.min(delta), most.max(delta)));
         }
     }
-    Ok(Timing { ticks, common: common.filter(|delta| steady && *delta > 0) })
+    let pace = match span {
+        Some((least, most)) if least == most && least > 0 => Pace::Even(least),
+        Some((least, most)) if least > 1 && most.saturating_sub(least) == 1 => Pace::Rounded,
+        _ => Pace::Uneven,
+    };
+    Ok(Timing { ticks, pace })
 }
 
 /// The first sample entry of `stsd`.

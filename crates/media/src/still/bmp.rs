@@ -35,6 +35,10 @@ fn pixels_end(head: &[u8], width: u32, height: u32) -> Option<u64> {
     let u32_at = |at: usize| head.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
     let old = u32_at(14)? == 12;
     let bits = u16_at(if old { 24 } else { 28 })?;
+    if !old && matches!(u32_at(30)?, 1 | 2) {
+        // Packed rows: their header says how many bytes they take.
+        return u64::from(u32_at(10)?).checked_add(u32_at(34)?.into());
+    }
     if !old && !matches!(u32_at(30)?, 0 | 3 | 6) {
         return None;
     }

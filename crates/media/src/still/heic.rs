@@ -7,7 +7,7 @@ use imagesize::ImageError;
 use seedpost_core::media::StillInfo;
 
 use super::Budget;
-use crate::MediaError;
+use crate::{MediaError, mp4};
 
 /// The most bytes of box headers that are read; what the boxes hold is skipped.
 const MAX_BOXES: u64 = 1 << 20;
@@ -15,6 +15,8 @@ const MAX_BOXES: u64 = 1 << 20;
 /// Reads the size. It is already upright: these files turn by a property of their own (`irot`), which the
 /// library has applied to it.
 pub(super) fn facts<R: BufRead + Seek>(source: &mut R) -> Result<StillInfo, MediaError> {
+    mp4::check_boxes(source)?;
+    source.rewind()?;
     let mut reader = Budget::new(source, MAX_BOXES);
     let size = imagesize::reader_size(&mut reader).map_err(|error| reader.fault(translate(error)))?;
     // A side too large for its type is too large for the limit as well.

@@ -27,8 +27,9 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R, length: u64) -> Result<St
     Ok(StillInfo { copyable, ..info })
 }
 
-/// Compressions (tag 259) that are decoded: none, LZW, JPEG, Deflate, PackBits, Fax4, and Deflate's older number.
-const DECODED: [u16; 7] = [1, 4, 5, 7, 8, 32_773, 32_946];
+/// Compressions (tag 259) that are decoded: none, Fax4, LZW, Deflate, PackBits, and Deflate's older number. Not JPEG,
+/// whose size may differ from the picture's and is not limited by the library.
+const DECODED: [u16; 6] = [1, 4, 5, 8, 32_773, 32_946];
 
 /// The facts, and the byte behind the last strip or tile.
 fn read<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> TiffResult<(StillInfo, u64)> {
@@ -51,7 +52,11 @@ fn read<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> TiffResult<(StillInfo, u
         end = end.max(last.unwrap_or(0));
     }
     let orientation = orientation.unwrap_or(1);
-    let copyable = DECODED.contains(&decoder.find_tag_unsigned::<u16>(Tag::Compression)?.unwrap_or(1));
+    let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression)?.unwrap_or(1);
+    // Integers of 32 bits are taken for floats.
+    let bits = decoder.find_tag_unsigned_vec::<u16>(Tag::BitsPerSample)?.unwrap_or_default();
+    let float = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat)?.is_some_and(|kinds| kinds.contains(&3));
+    let copyable = DECODED.contains(&compression) && (float || !bits.contains(&32));
     Ok((StillInfo { width, height, orientation, animated: false, colour, alpha, copyable }, end))
 }
 

@@ -14,6 +14,9 @@ const SPARE: ClockTime = ClockTime(100_000);
 /// How much longer a sound may be than its picture before it counts: more than any codec's padding.
 const OVERHANG: ClockTime = ClockTime(100_000);
 
+/// What becomes of a video whose frames differ in length.
+const VARIABLE: &str = "a variable rate becomes 24 frames a second";
+
 /// The copy of a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoFit {
@@ -66,8 +69,8 @@ pub fn videos(parts: &[VideoPart<'_>], limits: &KindLimits) -> Vec<Fit<VideoFit>
         if let Some(most) = limits.combined_bytes.filter(|most| bytes > *most) {
             fit.change("video.combined_bytes", format!("{bytes} bytes together are encoded anew, to at most {most}"));
         }
-        if let Some(length) = heard(part).filter(|length| cuts_sound && overhangs(*length, *share)) {
-            fit.change("video.duration", format!("{length} s of sound are cut to the {share} s of its picture"));
+        if cuts_sound {
+            note_cut_sound(fit, part, *share);
         }
         let room = limits.combined_bytes.map(|most| room(most, bytes, part.info.bytes, (*share, total)));
         let max_bytes = room.into_iter().chain(limits.bytes).min().unwrap_or(MAX_BYTES);
@@ -84,6 +87,14 @@ fn room(most: u64, all: u64, own: u64, (share, total): (ClockTime, u64)) -> u64 
         Rounding::Down.divide(part, u128::from(total.max(1))).unwrap_or(bytes)
     };
     most.checked_sub(all).map_or_else(|| part(most), |spare| own.saturating_add(part(spare)))
+}
+
+/// Notes that sound ends with its picture, if it is longer.
+fn note_cut_sound(fit: &mut Fit<VideoFit>, part: &VideoPart<'_>, share: ClockTime) {
+    let told = fit.changes.iter().any(|(rule, _)| matches!(*rule, "video.duration" | "video.combined_duration"));
+    if let Some(length) = heard(part).filter(|length| !told && overhangs(*length, share)) {
+        fit.change("video.duration", format!("{length} s of sound are cut to the {share} s of its picture"));
+    }
 }
 
 /// How long a video's sound is.
@@ -194,6 +205,10 @@ fn one_video(
     if !fit.needed() {
         return None;
     }
+    if video.rate.is_none() && limits.rate.is_none() {
+        fit.change("video.rate", VARIABLE);
+    }
+    note_cut_sound(fit, part, share);
     if !ENCODED_SIDES.contains(size.0.into()) || !ENCODED_SIDES.contains(size.1.into()) {
         let Range { min, max } = ENCODED_SIDES;
         let allowed = format!("a video that fits as it is, or sides from {min} to {max} pixels to be encoded");
@@ -235,7 +250,7 @@ fn rate(fit: &mut Fit<VideoFit>, video: &VideoInfo, limits: &KindLimits) -> Fram
     let range = limits.rate.unwrap_or(Range { min: 1, max: 240 });
     let Some(rate) = video.rate else {
         if limits.rate.is_some() {
-            fit.change("video.rate", "a variable rate becomes 24 frames a second");
+            fit.change("video.rate", VARIABLE);
         }
         return FrameRate::FPS_24;
     };
