@@ -11,6 +11,8 @@ mod faults;
 mod kept;
 #[path = "reference_desk/limits.rs"]
 mod limits;
+#[path = "reference_desk/odd.rs"]
+mod odd;
 #[path = "reference_desk/plans.rs"]
 mod plans;
 #[path = "reference_desk/sounds.rs"]

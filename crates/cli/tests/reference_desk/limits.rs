@@ -76,7 +76,7 @@ webm          | videos clip.webm        | conform video.format         | conform
 hevc          | videos hevc.mp4         | yes                          | yes
 mpeg4         | videos mpeg4.mp4        | yes                          | conform video.format
 vp9           | videos vp9.mp4          | yes                          | conform video.format
-uneven_mkv    | videos uneven.mkv       | conform video.format         | conform video.format video.rate
+uneven_mkv    | videos uneven.mkv       | conform video.format video.rate | conform video.format video.rate
 area_409600   | videos 640x640.mp4      | yes                          | yes
 area_408320   | videos 640x638.mp4      | conform video.area           | yes
 area_407696   | videos 664x614.mp4      | conform video.area           | yes

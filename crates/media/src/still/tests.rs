@@ -105,6 +105,7 @@ fn hostile_pictures_are_refused_by_their_headers() {
         "webp_chunk_past_end.webp",
         "bmp_rows_past_end.bmp",
         "tiff_strip_past_end.tiff",
+        "tiff_tag_count_lies.tiff",
     ] {
         let found = measure(fixture(&format!("hostile/{name}")));
         assert!(matches!(found, Err(MediaError::Malformed { .. })), "{name}: {found:?}");
