@@ -117,8 +117,12 @@ fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Vi
     let packets = all.get(stream.index()).copied().unwrap_or_default();
     let duration = duration(stream, packets);
     // What is stated and what is held may differ, and a coarse clock rounds.
-    let stated = [stream.rate(), stream.avg_frame_rate()].into_iter().filter_map(ratio);
-    let rate = stated.into_iter().find(|rate| duration.is_none_or(|length| is_steady(*rate, packets.count, length)));
+    // Anything has an average, so it counts only where it is a usual rate.
+    let average = ratio(stream.avg_frame_rate()).filter(|average| FrameRate::usual().any(|rate| rate == *average));
+    let rate = ratio(stream.rate())
+        .into_iter()
+        .chain(average)
+        .find(|rate| duration.is_none_or(|length| is_steady(*rate, packets.count, length)));
     Ok(VideoInfo {
         codec: stream.parameters().id().name().to_owned(),
         width: decoder.width(),

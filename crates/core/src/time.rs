@@ -77,6 +77,13 @@ impl FrameRate {
         Some(FrameRate { num, den })
     }
 
+    /// The rates that cameras and editors use: those of timecode, and 48.
+    pub fn usual() -> impl Iterator<Item = FrameRate> {
+        let rates =
+            [(24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (48, 1), (50, 1), (60_000, 1001), (60, 1)];
+        rates.into_iter().filter_map(|(num, den)| FrameRate::new(num, den))
+    }
+
     /// Frames in `den()` seconds.
     #[must_use]
     pub fn num(self) -> u32 {

@@ -225,14 +225,12 @@ impl Movie {
 
 /// The usual rate at which so many frames last that long, to within two ticks of the track's clock.
 fn nearest_rate(track: &Track) -> Option<FrameRate> {
-    let usual = [(24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (48, 1), (50, 1), (60_000, 1001), (60, 1)];
-    let rates = usual.into_iter().filter_map(|(num, den)| FrameRate::new(num, den));
     let off = |rate: &FrameRate| {
         let ticks = u128::from(track.sample_count).checked_mul(u128::from(rate.den()))?;
         let ticks = Rounding::Nearest.divide(ticks.checked_mul(track.timescale.into())?, rate.num().into())?;
         Some(ticks.abs_diff(track.ticks))
     };
-    rates
+    FrameRate::usual()
         .filter_map(|rate| Some((off(&rate)?, rate)))
         .filter(|(off, _)| *off <= 2)
         .min_by_key(|(off, _)| *off)
