@@ -97,9 +97,9 @@ fn note_cut_sound(fit: &mut Fit<VideoFit>, part: &VideoPart<'_>, share: ClockTim
     }
 }
 
-/// How long a video's sound is.
+/// How long the sound of a video is that is wanted whole; of a part, what is sent ends anyway.
 fn heard(part: &VideoPart<'_>) -> Option<ClockTime> {
-    reference::audio_length(part.info)
+    reference::audio_length(part.info).filter(|_| wanted(part) == reference::video_length(part.info))
 }
 
 /// Whether sound is longer than its picture by more than the padding of a codec.
