@@ -80,7 +80,7 @@ pub(crate) fn ends_early(input: &format::context::Input, end: i64) -> bool {
 }
 
 /// A stream's clock, if it can be divided by.
-fn clock(base: Rational) -> Option<Rational> {
+pub(crate) fn clock(base: Rational) -> Option<Rational> {
     (base.numerator() > 0 && base.denominator() > 0).then_some(base)
 }
 

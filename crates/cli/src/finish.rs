@@ -26,6 +26,8 @@ use crate::uploads::Conformed;
 
 /// The form of `facts.json`.
 const SCHEMA: &str = "seedpost.facts/1";
+/// Where facts lie while what they describe is made anew.
+const FORMER: &str = "facts.former.json";
 
 /// Everything that is known of a finished take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -201,7 +203,9 @@ fn finish_one<'p>(
 /// The sounds that the take was rendered with: where its shot has changed since, those that were recorded then.
 fn references(project: &Project, job: &Job<'_>, folder: &Path) -> Vec<Conformed> {
     let is_old = job.state.plan.fingerprint != job.prepared.plan.fingerprint;
-    let recorded = read_facts(folder).filter(|_| is_old).map(|facts| facts.from.references);
+    let recorded =
+        || read_facts(folder).or_else(|| read_facts_at(&folder.join(FORMER))).map(|facts| facts.from.references);
+    let recorded = if is_old { recorded() } else { None };
     recorded.unwrap_or_else(|| job.prepared.conformed.iter().map(|sound| relative(project, sound)).collect())
 }
 
@@ -217,10 +221,10 @@ fn refuse_changed(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes facts before what they describe is made anew: a run killed in between leaves no facts, and
-/// not facts that make its own new stems look changed by hand.
+/// Puts facts aside before what they describe is made anew: a run killed in between leaves no facts that make its
+/// own new stems look changed by hand, and still knows what the take was rendered with.
 fn forget(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(folder.join("facts.json")) {
+    match std::fs::rename(folder.join("facts.json"), folder.join(FORMER)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -244,7 +248,11 @@ fn relative(project: &Project, sound: &Conformed) -> Conformed {
 }
 
 pub(crate) fn read_facts(folder: &Path) -> Option<Facts> {
-    let text = std::fs::read(folder.join("facts.json")).ok()?;
+    read_facts_at(&folder.join("facts.json"))
+}
+
+fn read_facts_at(path: &Path) -> Option<Facts> {
+    let text = std::fs::read(path).ok()?;
     serde_json::from_slice(&text).ok().filter(|facts: &Facts| facts.schema == SCHEMA)
 }
 
@@ -314,6 +322,8 @@ impl Maker<'_> {
         write_whole(&self.folder.join("facts.json"), |out| {
             serde_json::to_writer_pretty(out, &facts).map_err(std::io::Error::from)
         })?;
+        // Nobody reads it any more; it may never have been there.
+        let _ = std::fs::remove_file(self.folder.join(FORMER));
         Ok(facts)
     }
 

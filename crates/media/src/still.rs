@@ -68,7 +68,7 @@ pub(crate) fn facts<R: BufRead + Seek>(source: &mut R, format: &'static str) -> 
 }
 
 /// Whether decoding keeps to the memory allowed: so many bytes of pixels, held so many times at most.
-fn is_decoded(pixels: u64, times: u64) -> bool {
+fn fits_memory(pixels: u64, times: u64) -> bool {
     pixels.saturating_mul(times) <= MAX_MEMORY
 }
 

@@ -101,8 +101,7 @@ fn decodable_sound(input: &format::context::Input) -> Result<Option<usize>, AvEr
 
 /// Checks that a stream's clock can be divided by.
 pub(super) fn ticks(base: Rational) -> Result<Rational, AvError> {
-    let sane = base.numerator() > 0 && base.denominator() > 0;
-    sane.then_some(base).ok_or(AvError::Request("a stream has no clock"))
+    probe::clock(base).ok_or(AvError::Request("a stream has no clock"))
 }
 
 /// The clock of a picture, in ticks of its stream.

@@ -127,6 +127,11 @@ fn a_take_keeps_the_references_that_it_was_rendered_with() {
     assert!(code == 0 && err.contains("was sent"), "{err}");
     assert_eq!(read(&take.join("facts.json"))["from"]["references"], before["from"]["references"]);
     assert!(std::fs::read(&stem).unwrap() == sent, "the stem is made of what was sent");
+    // A run that was killed after it had put the facts aside.
+    std::fs::rename(take.join("facts.json"), take.join("facts.former.json")).unwrap();
+    assert_eq!(run(folder, &["run"]).0, 0);
+    assert_eq!(read(&take.join("facts.json"))["from"]["references"], before["from"]["references"]);
+    assert!(std::fs::read(&stem).unwrap() == sent && !take.join("facts.former.json").exists());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use image::codecs::bmp::BmpDecoder;
 
 use seedpost_core::media::{Colour, StillInfo};
 
-use super::{is_decoded, translate};
+use super::{fits_memory, translate};
 use crate::MediaError;
 
 /// The header of a file (14 bytes) and the part of the picture's header that all versions since 3 share.
@@ -25,7 +25,7 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R, length: u64) -> Result<St
         return Err(MediaError::malformed("bmp", length, "the pixels go past the end: the file was cut short"));
     }
     let (colour, alpha) = (Some(Colour::Rgb), colours.has_alpha());
-    let copyable = is_decoded(decoder.total_bytes(), 1);
+    let copyable = fits_memory(decoder.total_bytes(), 1);
     Ok(StillInfo { width, height, orientation: 1, animated: false, colour, alpha, copyable })
 }
 

@@ -6,7 +6,7 @@ use gif::{DecodeOptions, DecodingError, MemoryLimit};
 
 use seedpost_core::media::{Colour, StillInfo};
 
-use super::{MAX_HEADERS, is_decoded};
+use super::{MAX_HEADERS, fits_memory};
 use crate::MediaError;
 
 /// Goes over all blocks to the trailer (section 27), without which the file was cut.
@@ -34,7 +34,7 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R) -> Result<StillInfo, Medi
         animated: frames > 1,
         colour: Some(Colour::Rgb),
         alpha,
-        copyable: is_decoded(u64::from(decoder.width()) * u64::from(decoder.height()) * 4, 2),
+        copyable: fits_memory(u64::from(decoder.width()) * u64::from(decoder.height()) * 4, 2),
     })
 }
 

@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use seedpost_core::media::{Colour, StillInfo};
 
-use super::{Budget, MAX_HEADERS, is_decoded, orientation};
+use super::{Budget, MAX_HEADERS, fits_memory, orientation};
 use crate::MediaError;
 
 /// How near its end a JPEG is first looked through for its end marker, in bytes.
@@ -41,7 +41,7 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R) -> Result<StillInfo, Medi
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     // A progressive picture's coefficients are held beside its pixels.
     let times = if info.sof.is_progressive() { 3 } else { 1 };
-    let copyable = is_decoded(u64::from(width).saturating_mul(height.into()).saturating_mul(3), times);
+    let copyable = fits_memory(u64::from(width).saturating_mul(height.into()).saturating_mul(3), times);
     Ok(StillInfo { width, height, orientation, animated: false, colour, alpha: false, copyable })
 }
 

@@ -8,7 +8,7 @@ use image::{ImageDecoder, Limits};
 
 use seedpost_core::media::{Colour, StillInfo};
 
-use super::{MAX_CHUNKS, MAX_HEADERS, check_sides, is_decoded, orientation, read_exif, translate};
+use super::{MAX_CHUNKS, MAX_HEADERS, check_sides, fits_memory, orientation, read_exif, translate};
 use crate::MediaError;
 
 /// What stands in the chunks around the pixels.
@@ -43,7 +43,7 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R, length: u64) -> Result<St
         colour: Some(if colours.has_color() { Colour::Rgb } else { Colour::Grey }),
         // The decoder turns a transparent colour (tRNS) into alpha.
         alpha: colours.has_alpha(),
-        copyable: is_decoded(decoder.total_bytes(), 1),
+        copyable: fits_memory(decoder.total_bytes(), 1),
     })
 }
 

@@ -10,7 +10,7 @@ use tiff::{TiffError, TiffResult};
 
 use seedpost_core::media::{Colour, StillInfo};
 
-use super::is_decoded;
+use super::fits_memory;
 use crate::MediaError;
 
 /// The most bytes of one tag's values: the offsets of 130,000 strips.
@@ -32,7 +32,7 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R, length: u64) -> Result<St
     source.rewind()?;
     // Not every kind of pixel that the format has is decoded.
     let bytes = TiffDecoder::new(source).map(|decoder| decoder.total_bytes());
-    let copyable = info.copyable && bytes.is_ok_and(|bytes| is_decoded(bytes, 2));
+    let copyable = info.copyable && bytes.is_ok_and(|bytes| fits_memory(bytes, 2));
     Ok(StillInfo { copyable, ..info })
 }
 

@@ -8,7 +8,7 @@ use image::codecs::webp::WebPDecoder;
 
 use seedpost_core::media::{Colour, StillInfo};
 
-use super::{MAX_CHUNKS, is_decoded, orientation, read_exif, translate};
+use super::{MAX_CHUNKS, fits_memory, orientation, read_exif, translate};
 use crate::MediaError;
 
 /// Reads the header and walks over the chunks, so that no later reader meets a length that lies.
@@ -24,7 +24,7 @@ pub(super) fn facts<R: BufRead + Seek>(source: &mut R, length: u64) -> Result<St
         animated: decoder.has_animation(),
         colour: Some(Colour::Rgb),
         alpha: decoder.color_type().has_alpha(),
-        copyable: is_decoded(decoder.total_bytes(), 2),
+        copyable: fits_memory(decoder.total_bytes(), 2),
     })
 }
 
