@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::cost::{self, Usd};
+use crate::cost::{self, ToldPrice, Usd};
 use crate::shot::{ProviderName, RenderSettings, Shot, ShotDuration};
 
 /// The whole table.
@@ -30,6 +30,8 @@ struct Sizes {
     p720: BTreeMap<String, PixelSize>,
     #[serde(rename = "1080p")]
     p1080: BTreeMap<String, PixelSize>,
+    #[serde(rename = "2k")]
+    k2: BTreeMap<String, PixelSize>,
     #[serde(rename = "4k")]
     k4: BTreeMap<String, PixelSize>,
 }
@@ -59,7 +61,7 @@ impl TryFrom<String> for PixelSize {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// The provider's name: `fal` or `ark`.
+    /// The provider's name: `fal`, `ark` or `openai`.
     pub provider: String,
     /// The model's name in shot lists.
     pub model: String,
@@ -84,6 +86,18 @@ pub struct Model {
     pub languages: Vec<String>,
     /// The provider's own names, by [`Mode`].
     pub endpoints: BTreeMap<String, String>,
+    /// The name of the model on BytePlus, where the provider is Ark and it is offered there.
+    pub byteplus: Option<String>,
+    /// The field that takes a mark of our own, by which a request can be found again.
+    pub mark: Option<String>,
+    /// Whether images and sounds are sent within the request, and videos not at all.
+    #[serde(default)]
+    pub inline: bool,
+    /// The largest request, in bytes.
+    pub request_bytes: Option<u64>,
+    /// Whether it takes a negative prompt.
+    #[serde(default)]
+    pub negative_prompt: bool,
     /// What it charges.
     pub price: Price,
     /// What it accepts as references.
@@ -115,6 +129,9 @@ pub struct Price {
     usd_per_1k_tokens: String,
     usd_per_1k_tokens_silent: Option<String>,
     video_reference_percent: u32,
+    /// Seconds that are counted beside the clip's own where there is a video reference.
+    #[serde(default)]
+    video_reference_seconds: u32,
     /// `published`, or `assumed` where no price was found and a sister's is taken.
     pub basis: String,
 }
@@ -181,7 +198,7 @@ impl Mode {
     pub fn of(shot: &Shot) -> Mode {
         if !shot.images.is_empty() || !shot.videos.is_empty() || !shot.audios.is_empty() {
             Mode::Reference
-        } else if shot.first_frame.is_some() {
+        } else if shot.first_frame.is_some() || shot.first_frame_from.is_some() {
             Mode::Image
         } else {
             Mode::Text
@@ -252,6 +269,7 @@ impl Catalog {
             "480p" => &sizes.p480,
             "720p" => &sizes.p720,
             "1080p" => &sizes.p1080,
+            "2k" => &sizes.k2,
             "4k" => &sizes.k4,
             _ => return None,
         };
@@ -264,10 +282,10 @@ impl Catalog {
         format!("{}, {}", self.sizes.source, self.sizes.date)
     }
 
-    /// What a shot will cost, as far as the table knows: `auto` counts as the longest clip
-    /// and a free aspect ratio as 16:9. `None` for a model or size that is not in the table.
+    /// What a shot will cost, by a price that the provider told or else by the table: `auto` counts as the
+    /// longest clip and a free aspect ratio as 16:9. `None` for a model or size that is not in the table.
     #[must_use]
-    pub fn estimate(&self, shot: &Shot, generate_audio: bool) -> Option<Usd> {
+    pub fn estimate(&self, shot: &Shot, generate_audio: bool, told: Option<ToldPrice>) -> Option<Usd> {
         let model = self.model(&shot.render)?;
         let ratio = if self.size(&shot.render.resolution, &shot.render.aspect_ratio).is_some() {
             &shot.render.aspect_ratio
@@ -279,7 +297,13 @@ impl Catalog {
             ShotDuration::Seconds(seconds) => seconds,
             ShotDuration::Auto => model.seconds.max,
         };
-        model.price.charge(size, seconds, generate_audio, !shot.videos.is_empty())
+        match told {
+            Some(told) => {
+                let clip = cost::tokens(size.width, size.height, seconds);
+                Some(model.price.with_video(told.charge(clip, seconds), !shot.videos.is_empty()))
+            }
+            None => model.price.charge(size, seconds, generate_audio, !shot.videos.is_empty()),
+        }
     }
 }
 
@@ -287,16 +311,36 @@ impl Price {
     /// The charge for a clip of this size and length.
     #[must_use]
     pub fn charge(&self, size: PixelSize, seconds: u32, generate_audio: bool, video_reference: bool) -> Option<Usd> {
+        let counted = if video_reference { seconds.saturating_add(self.video_reference_seconds) } else { seconds };
+        let tokens = cost::tokens(size.width, size.height, counted);
+        Some(self.with_video(self.of_tokens(tokens, generate_audio)?, video_reference))
+    }
+
+    /// The charge for so many tokens, as a provider counted them.
+    #[must_use]
+    pub fn of_tokens(&self, tokens: u64, generate_audio: bool) -> Option<Usd> {
         let silent = self.usd_per_1k_tokens_silent.as_ref().filter(|_| !generate_audio);
         let per_thousand = silent.unwrap_or(&self.usd_per_1k_tokens).parse().ok()?;
-        let full = cost::price(cost::tokens(size.width, size.height, seconds), per_thousand);
+        Some(cost::price(tokens, per_thousand))
+    }
+
+    fn with_video(&self, full: Usd, video_reference: bool) -> Usd {
         let percent = if video_reference { self.video_reference_percent } else { 100 };
         let micros = u128::from(full.micros()) * u128::from(percent);
-        crate::time::Rounding::Up.divide(micros, 100).map(Usd::from_micros)
+        crate::time::Rounding::Up.divide(micros, 100).map_or(full, Usd::from_micros)
     }
 }
 
 impl Model {
+    /// The provider's own name for the model; `None` where the model lacks the mode or the region has no such
+    /// model.
+    #[must_use]
+    pub fn endpoint(&self, mode: Mode, render: &RenderSettings) -> Option<&str> {
+        let own = self.endpoints.get(mode.as_str())?;
+        let byteplus = render.provider == ProviderName::Ark && render.region == "ap-southeast";
+        if byteplus { self.byteplus.as_deref() } else { Some(own) }
+    }
+
     /// Who says so, and when.
     #[must_use]
     pub fn cited(&self) -> String {
@@ -311,13 +355,32 @@ mod tests {
     #[test]
     fn every_row_has_a_source_a_date_a_price_and_known_sizes() {
         let catalog = Catalog::built_in();
-        assert_eq!(catalog.models().len(), 8);
+        assert_eq!(catalog.models().len(), 10);
         for row in catalog.models() {
             assert!(!row.source.is_empty() && row.date.len() == 10, "{}", row.model);
             for resolution in &row.resolutions {
                 let size = catalog.size(resolution, "16:9").expect(resolution);
                 assert!(row.price.charge(size, 5, true, false).is_some());
             }
+        }
+    }
+
+    #[test]
+    fn a_region_has_its_own_names_and_not_every_model() {
+        let render = |tier: &str, region: &str| RenderSettings {
+            provider: ProviderName::Ark,
+            tier: tier.to_owned(),
+            region: region.to_owned(),
+            ..RenderSettings::default()
+        };
+        for (tier, region, expected) in [
+            ("standard", "cn-beijing", Some("doubao-seedance-2-0-260128")),
+            ("standard", "ap-southeast", Some("dreamina-seedance-2-0-260128")),
+            ("mini", "ap-southeast", None),
+        ] {
+            let render = render(tier, region);
+            let model = Catalog::built_in().model(&render).expect("a row");
+            assert_eq!(model.endpoint(Mode::Text, &render), expected, "{tier} {region}");
         }
     }
 

@@ -86,6 +86,82 @@ pub fn price(tokens: u64, per_thousand: Usd) -> Usd {
     Usd(Rounding::Up.divide(product, 1000).unwrap_or(u64::MAX))
 }
 
+/// A price as a provider's own price list tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldPrice {
+    /// Billionths of a dollar for one unit.
+    pub nanos: u64,
+    /// What is counted.
+    pub unit: Unit,
+}
+
+/// What a price counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// So many tokens.
+    Tokens(u64),
+    /// A second of the clip.
+    Second,
+    /// A clip.
+    Clip,
+}
+
+impl Unit {
+    /// Reads the words of a price list, such as `1000 tokens`, `1m tokens`, `second` or `videos`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Unit> {
+        let text = text.trim().to_ascii_lowercase();
+        let (count, word) = text.split_once(' ').unwrap_or(("1", &text));
+        let count = match count {
+            "1k" | "thousand" => 1000,
+            "1m" | "million" => 1_000_000,
+            other => other.replace([',', '_'], "").parse().ok().filter(|count| *count > 0)?,
+        };
+        match (count, word.trim_end_matches('s')) {
+            (count, "token") => Some(Unit::Tokens(count)),
+            (1, "second") => Some(Unit::Second),
+            (1, "video" | "clip" | "request") => Some(Unit::Clip),
+            _ => None,
+        }
+    }
+}
+
+impl ToldPrice {
+    /// The charge for a clip of so many tokens and seconds, rounded up to the millionth of a dollar.
+    #[must_use]
+    pub fn charge(self, tokens: u64, seconds: u32) -> Usd {
+        let (count, of) = match self.unit {
+            Unit::Tokens(of) => (tokens, of),
+            Unit::Second => (seconds.into(), 1),
+            Unit::Clip => (1, 1),
+        };
+        let product = u128::from(self.nanos) * u128::from(count);
+        Usd(Rounding::Up.divide(product, u128::from(of) * 1000).unwrap_or(u64::MAX))
+    }
+}
+
+/// Billionths from a decimal number as JSON writes it (`0.014`, `1.4e-5`), rounded up; `None` where it is
+/// negative, no number, or too large.
+#[must_use]
+pub fn nanos(decimal: &str) -> Option<u64> {
+    let (digits, exponent) = decimal.split_once(['e', 'E']).unwrap_or((decimal, "0"));
+    let exponent: i32 = exponent.parse().ok()?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all: String = [whole, fraction].concat();
+    if all.is_empty() || all.len() > 30 || !all.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u128 = all.parse().ok()?;
+    let shift = exponent.checked_add(9)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    match u32::try_from(shift) {
+        Ok(shift) => u64::try_from(number.checked_mul(10_u128.checked_pow(shift)?)?).ok(),
+        Err(_) => {
+            let divisor = 10_u128.checked_pow(shift.unsigned_abs()).unwrap_or(u128::MAX);
+            Rounding::Up.divide(number, divisor)
+        }
+    }
+}
+
 /// What may be spent, and how much of it is committed: charged, reserved, or unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
@@ -159,6 +235,32 @@ mod tests {
         for text in ["", "-1", "1.", ".5", "1e3", "1.0000001", "$5", "99999999999999999999"] {
             assert_eq!(text.parse::<Usd>(), Err(()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_told_price_is_read_exactly() {
+        for (text, expected) in [
+            ("0.014", Some(14_000_000)),
+            ("1.4e-5", Some(14_000)),
+            ("14", Some(14_000_000_000)),
+            ("1E2", Some(100_000_000_000)),
+            ("0.0000000011", Some(2)),
+            ("-1", None),
+            ("1e99", None),
+            ("1e-99", Some(1)),
+            ("", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(nanos(text), expected, "{text}");
+        }
+        // 108,000 tokens, at $0.014 for a thousand, or at $0.3024 a second.
+        for (nanos, unit) in
+            [(14_000_000, "1000 tokens"), (14_000, "token"), (14_000_000_000, "1m tokens"), (302_400_000, "seconds")]
+        {
+            let told = ToldPrice { nanos, unit: Unit::parse(unit).expect("a unit") };
+            assert_eq!(told.charge(108_000, 5).to_string(), "$1.512", "{unit}");
+        }
+        assert_eq!(Unit::parse("megapixels"), None);
     }
 
     #[test]

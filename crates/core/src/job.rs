@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::Change;
 use crate::cost::Usd;
 use crate::shot::ProviderName;
 use crate::spec::Promise;
@@ -15,6 +16,8 @@ use crate::spec::Promise;
 pub enum Event {
     /// The take is wanted; nothing was sent.
     Planned(Plan),
+    /// A supplied file is about to leave this machine.
+    Sent(Sent),
     /// The next thing that happens is the request that costs money.
     SubmitIntended {
         /// The exact body that is sent.
@@ -44,6 +47,9 @@ pub enum Event {
         url: String,
         /// What was charged, where the provider says so.
         charged: Option<Usd>,
+        /// Where the clip's last frame can be fetched, where the provider gives it.
+        #[serde(default)]
+        last_frame: Option<String>,
     },
     /// The provider took the request, but made no clip.
     RenderFailed(Failure),
@@ -51,6 +57,22 @@ pub enum Event {
     Downloaded(Delivery),
     /// A person, or the provider's own list, settled an unknown submit.
     Resolved(Resolution),
+    /// The provider's bill says what the job cost.
+    Charged {
+        /// The amount.
+        amount: Usd,
+    },
+}
+
+/// A supplied file and the host that it went to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The name that the host is told.
+    pub file: String,
+    /// SHA-256 of the bytes, in hex.
+    pub sha256: String,
+    /// The host, with its port where that is not the usual one.
+    pub host: String,
 }
 
 /// What is asked for, fixed before anything is sent.
@@ -66,6 +88,21 @@ pub struct Plan {
     pub fingerprint: String,
     /// What the delivered clip must be.
     pub promise: Promise,
+    /// Whether the shot's second choice of settings is asked for, since the first was refused.
+    #[serde(default)]
+    pub second_choice: bool,
+    /// The take that this one follows, and how it differs.
+    #[serde(default)]
+    pub follows: Option<Follows>,
+}
+
+/// How a take differs from the one that it follows. Each costs its own money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follows {
+    /// The earlier take, such as `SC010_SH020_T01`.
+    pub take: String,
+    /// What was changed.
+    pub change: Change,
 }
 
 /// A job at the provider. The addresses are those of its own reply.
@@ -89,6 +126,10 @@ pub enum FailureKind {
     FixShot,
     /// A filter refused the prompt, a reference or the result.
     Moderated,
+    /// The provider gave up waiting for its own model.
+    TimedOut,
+    /// A person cancelled the job.
+    Cancelled,
     /// Mend the account: key, credit, permission.
     Account,
     /// The provider failed; the same request may work.
@@ -105,6 +146,29 @@ pub struct Failure {
     pub message: String,
     /// Whether money may be owed for it all the same.
     pub owed: bool,
+    /// The field that is wrong, or what the filter saw: `face`, `copyright`, `audio`, `prompt`.
+    #[serde(default)]
+    pub about: Option<String>,
+}
+
+impl Failure {
+    /// A failure for which nothing is owed.
+    #[must_use]
+    pub fn free(kind: FailureKind, message: impl Into<String>) -> Failure {
+        Failure { kind, message: message.into(), owed: false, about: None }
+    }
+
+    /// A failure for which money may be owed.
+    #[must_use]
+    pub fn owed(kind: FailureKind, message: impl Into<String>) -> Failure {
+        Failure { owed: true, ..Failure::free(kind, message) }
+    }
+
+    /// The same, about a field or what a filter saw.
+    #[must_use]
+    pub fn about(self, about: Option<impl Into<String>>) -> Failure {
+        Failure { about: about.map(Into::into), ..self }
+    }
 }
 
 /// A clip on disk.
@@ -124,6 +188,8 @@ pub enum Resolution {
     Charged(JobRef),
     /// The provider never took it.
     NotCharged,
+    /// Whatever became of it, there will be no clip; what it costs stays committed.
+    GivenUp,
 }
 
 /// Where a take stands.
@@ -152,6 +218,8 @@ pub enum Phase {
         job: JobRef,
         /// Where the clip was last seen.
         url: String,
+        /// Where its last frame was last seen.
+        last_frame: Option<String>,
     },
     /// The clip is on disk.
     Done(Delivery),
@@ -183,6 +251,10 @@ pub struct Take {
     pub phase: Phase,
     /// What is charged, set aside, or perhaps owed for it.
     pub committed: Usd,
+    /// What the provider's bill says, where it was read.
+    pub charged: Option<Usd>,
+    /// The job at the provider, once there is one.
+    pub job: Option<JobRef>,
     /// How many events there are: the next one's number.
     pub length: u64,
 }
@@ -217,17 +289,17 @@ impl Take {
         };
         let Some(take) = take else {
             return match event {
-                Event::Planned(plan) => {
-                    Ok(Take { plan, phase: Phase::Ready { not_before: 0 }, committed: Usd::ZERO, length: 1 })
-                }
+                Event::Planned(plan) => Ok(Take::planned(plan, 1)),
                 _ => Err(refused),
             };
         };
-        let (phase, committed) = match (take.phase, event) {
-            (Phase::Ready { .. } | Phase::Failed(_), Event::Planned(plan)) if take.committed == Usd::ZERO => {
-                let phase = Phase::Ready { not_before: 0 };
-                return Ok(Take { plan, phase, committed: Usd::ZERO, length: take.length + 1 });
+        let length = take.length + 1;
+        let Take { plan, phase, committed, mut charged, mut job, .. } = take;
+        let (phase, committed) = match (phase, event) {
+            (Phase::Ready { .. } | Phase::Failed(_), Event::Planned(plan)) if committed == Usd::ZERO => {
+                return Ok(Take::planned(plan, length));
             }
+            (phase @ Phase::Ready { .. }, Event::Sent(_)) => (phase, committed),
             (Phase::Ready { .. }, Event::SubmitIntended { reserved, .. }) => {
                 let reason = "the program ended before the provider's answer was recorded".to_owned();
                 (Phase::ChargeUnknown { reason }, reserved)
@@ -235,27 +307,48 @@ impl Take {
             (Phase::ChargeUnknown { .. }, Event::SubmitDeferred { wait_ms, .. }) => {
                 (Phase::Ready { not_before: at.saturating_add(wait_ms) }, Usd::ZERO)
             }
-            (Phase::ChargeUnknown { .. }, Event::Submitted(job) | Event::Resolved(Resolution::Charged(job))) => {
-                (Phase::Running { job, since: at }, take.committed)
-            }
             (Phase::ChargeUnknown { .. }, Event::SubmitRefused(failure)) => (Phase::Failed(failure), Usd::ZERO),
             (Phase::ChargeUnknown { .. }, Event::SubmitUnknown { reason }) => {
-                (Phase::ChargeUnknown { reason }, take.committed)
+                (Phase::ChargeUnknown { reason }, committed)
             }
-            (Phase::ChargeUnknown { .. }, Event::Resolved(Resolution::NotCharged)) => {
+            (Phase::ChargeUnknown { .. }, Event::Submitted(taken))
+            | (
+                Phase::ChargeUnknown { .. } | Phase::Running { .. },
+                Event::Resolved(Resolution::Charged(taken)),
+            ) => {
+                job = Some(taken.clone());
+                (Phase::Running { job: taken, since: at }, committed)
+            }
+            (Phase::ChargeUnknown { .. } | Phase::Running { .. }, Event::Resolved(Resolution::NotCharged)) => {
+                job = None;
                 (Phase::Ready { not_before: 0 }, Usd::ZERO)
             }
-            (Phase::Running { job, .. } | Phase::Rendered { job, .. }, Event::Rendered { url, charged }) => {
-                (Phase::Rendered { job, url }, charged.unwrap_or(take.committed))
+            (
+                Phase::ChargeUnknown { .. } | Phase::Running { .. } | Phase::Rendered { .. },
+                Event::Resolved(Resolution::GivenUp),
+            ) => (Phase::Failed(Failure::owed(FailureKind::Cancelled, "given up")), committed),
+            (Phase::Running { job, .. } | Phase::Rendered { job, .. }, Event::Rendered { url, charged, last_frame }) => {
+                (Phase::Rendered { job, url, last_frame }, charged.unwrap_or(committed))
             }
             (Phase::Running { .. }, Event::RenderFailed(failure)) => {
-                let committed = if failure.owed { take.committed } else { Usd::ZERO };
+                let committed = if failure.owed { committed } else { Usd::ZERO };
                 (Phase::Failed(failure), committed)
             }
-            (Phase::Rendered { .. }, Event::Downloaded(delivery)) => (Phase::Done(delivery), take.committed),
+            (Phase::Rendered { .. }, Event::Downloaded(delivery)) => (Phase::Done(delivery), committed),
+            (phase @ (Phase::Rendered { .. } | Phase::Done(_) | Phase::Failed(_)), Event::Charged { amount })
+                if job.is_some() =>
+            {
+                charged = Some(amount);
+                (phase, amount)
+            }
             _ => return Err(refused),
         };
-        Ok(Take { plan: take.plan, phase, committed, length: take.length + 1 })
+        Ok(Take { plan, phase, committed, charged, job, length })
+    }
+
+    fn planned(plan: Plan, length: u64) -> Take {
+        let phase = Phase::Ready { not_before: 0 };
+        Take { plan, phase, committed: Usd::ZERO, charged: None, job: None, length }
     }
 }
 
@@ -280,6 +373,8 @@ pub enum Step {
         job: JobRef,
         /// Where the clip was last seen.
         url: String,
+        /// Where its last frame was last seen.
+        last_frame: Option<String>,
     },
     /// Nothing that the program may do.
     Rest,
@@ -303,7 +398,9 @@ pub fn next_step(take: &Take, now: u64, pace: PollPace) -> Step {
             let wait_ms = (now.saturating_sub(*since) / 8).clamp(pace.least_ms, pace.most_ms.max(pace.least_ms));
             Step::Poll { job: job.clone(), wait_ms }
         }
-        Phase::Rendered { job, url } => Step::Download { job: job.clone(), url: url.clone() },
+        Phase::Rendered { job, url, last_frame } => {
+            Step::Download { job: job.clone(), url: url.clone(), last_frame: last_frame.clone() }
+        }
         Phase::ChargeUnknown { .. } | Phase::Done(_) | Phase::Failed(_) => Step::Rest,
     }
 }
@@ -321,6 +418,8 @@ pub(crate) mod tests {
             estimate: Usd::from_micros(5),
             fingerprint: "f".into(),
             promise,
+            second_choice: false,
+            follows: None,
         }
     }
 
@@ -329,7 +428,7 @@ pub(crate) mod tests {
     }
 
     fn any_event() -> impl Strategy<Value = Event> {
-        let failure = |owed| Failure { kind: FailureKind::TryAgain, message: String::new(), owed };
+        let failure = |owed| Failure { owed, ..Failure::free(FailureKind::TryAgain, "") };
         prop_oneof![
             Just(Event::Planned(plan())),
             Just(Event::SubmitIntended { body: serde_json::Value::Null, reserved: Usd::from_micros(5) }),
@@ -337,10 +436,13 @@ pub(crate) mod tests {
             Just(Event::Submitted(job())),
             Just(Event::SubmitRefused(failure(false))),
             Just(Event::SubmitUnknown { reason: String::new() }),
-            Just(Event::Rendered { url: String::new(), charged: None }),
+            Just(Event::Rendered { url: String::new(), charged: None, last_frame: None }),
+            Just(Event::Sent(Sent { file: String::new(), sha256: String::new(), host: String::new() })),
+            Just(Event::Charged { amount: Usd::from_micros(7) }),
             any::<bool>().prop_map(move |owed| Event::RenderFailed(failure(owed))),
             Just(Event::Downloaded(Delivery { sha256: String::new(), bytes: 1 })),
             Just(Event::Resolved(Resolution::NotCharged)),
+            Just(Event::Resolved(Resolution::GivenUp)),
             Just(Event::Resolved(Resolution::Charged(job()))),
         ]
     }
@@ -368,6 +470,8 @@ pub(crate) mod tests {
                     Event::SubmitIntended { .. } => perhaps_taken += 1,
                     Event::SubmitDeferred { .. } | Event::SubmitRefused(_) | Event::Resolved(Resolution::NotCharged) => perhaps_taken -= 1,
                     Event::RenderFailed(failure) if !failure.owed => perhaps_taken -= 1,
+                    // The provider's own bill: it did take it.
+                    Event::Charged { .. } => perhaps_taken = 1,
                     _ => {}
                 }
                 prop_assert!((0..=1).contains(&perhaps_taken));

@@ -21,6 +21,8 @@ pub mod reference;
 
 pub mod trim;
 
+pub mod change;
+
 pub mod cost;
 
 pub mod job;

@@ -5,12 +5,13 @@
 mod advice;
 mod always;
 mod demand;
+mod door;
 pub mod fit;
 
 use crate::catalog::{Catalog, KindLimits, Mode, Model, Range};
 use crate::fault::{Fault, Place, Severity};
 use crate::media::MediaInfo;
-use crate::shot::{ProviderName, Shot, ShotDuration, ShotList, suggestion};
+use crate::shot::{Shot, ShotDuration, ShotList, suggestion};
 use crate::time::{ClockTime, FrameRate, Rounding, Samples};
 use crate::trim::{self, Method};
 pub use demand::demand;
@@ -142,9 +143,7 @@ pub fn judge(shot: &Shot, assets: &[Asset]) -> Verdict {
             Verdict { faults, ..Verdict::default() }
         }
     };
-    if let Some(fault) = check_provider(shot) {
-        verdict.faults.insert(0, fault);
-    }
+    verdict.faults.extend(door::faults(shot, assets));
     verdict.faults.extend(advice::hints(shot));
     verdict
 }
@@ -174,15 +173,6 @@ pub fn judge_list(list: &ShotList) -> Vec<Fault> {
     let found = format!("{} frames a second", list.frame_rate);
     let fix = "cut at 24, and conform the finished reel in the editor";
     vec![Fault::new("list.frame_rate_conform", &place, found, "24", fix)]
-}
-
-fn check_provider(shot: &Shot) -> Option<Fault> {
-    let provider = shot.render.provider;
-    matches!(provider, ProviderName::Ark | ProviderName::Openai).then(|| {
-        let place = shot.at("provider");
-        let fix = "use provider = \"simulator\" or \"fal\"";
-        Fault::new("render.provider", &place, provider.as_str(), "simulator or fal in this version", fix)
-    })
 }
 
 /// The model is not in the catalog, or not in that tier.

@@ -3,6 +3,7 @@
 //! Rules that belong to a provider's model, such as its durations, are not here but in
 //! [`crate::reference`], which asks the catalog.
 
+mod chain;
 mod read;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::change::Policy;
 use crate::cost::Usd;
 use crate::document::{self, nearest};
 use crate::fault::{Fault, Place};
@@ -234,6 +236,10 @@ pub struct RenderSettings {
     pub resolution: String,
     /// Such as `16:9`.
     pub aspect_ratio: String,
+    /// Which of Ark's two: `cn-beijing` (Volcengine) or `ap-southeast` (BytePlus). The others have none.
+    pub region: String,
+    /// Whether each request carries a mark of its own, by which it can be found again.
+    pub mark_requests: bool,
 }
 
 impl Default for RenderSettings {
@@ -244,6 +250,8 @@ impl Default for RenderSettings {
             tier: "standard".to_owned(),
             resolution: "720p".to_owned(),
             aspect_ratio: "16:9".to_owned(),
+            region: "cn-beijing".to_owned(),
+            mark_requests: true,
         }
     }
 }
@@ -259,6 +267,8 @@ pub struct Shot {
     pub lines: BTreeMap<String, u32>,
     /// What the model is told, with tags such as `@Image1`.
     pub prompt: String,
+    /// What the model shall avoid, where the provider takes that.
+    pub negative_prompt: Option<String>,
     /// How long the clip shall be.
     pub duration: ShotDuration,
     /// Its own settings, over those of the list.
@@ -271,6 +281,8 @@ pub struct Shot {
     pub audios: Vec<TimedReference>,
     /// The picture that the clip begins with.
     pub first_frame: Option<Reference>,
+    /// The shot whose last frame the clip begins with.
+    pub first_frame_from: Option<ShotId>,
     /// The picture that the clip ends with.
     pub last_frame: Option<Reference>,
     /// What the clip is for, which chooses defaults.
@@ -287,10 +299,23 @@ pub struct Shot {
     pub language: Option<String>,
     /// What makes the model's chance repeatable, where it takes a seed.
     pub seed: Option<u32>,
+    /// What else is tried, in this order, where a filter or a time-out leaves a take without a clip.
+    pub retry: Vec<Policy>,
+    /// What the shot asks for once it is promoted, where it is a draft now.
+    pub draft: Option<FullQuality>,
     /// How many takes to render.
     pub takes: u32,
     /// The take that goes into the cut; the last finished one where absent.
     pub select: Option<u32>,
+}
+
+/// The settings that a draft puts off: it is rendered fast and silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FullQuality {
+    /// The tier.
+    pub tier: String,
+    /// Whether the model shall make sound, where the list says so.
+    pub generate_audio: Option<bool>,
 }
 
 impl Shot {

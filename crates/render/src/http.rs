@@ -1,10 +1,14 @@
-//! One HTTP client for all providers: time limits, no redirects with a key, no retry of its own.
+//! One HTTP client for all providers: time limits, no redirects with a key, no retry of its own, and keys that
+//! leave this machine only under TLS.
 
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, redirect, retry};
+use reqwest::{Client, ClientBuilder, RequestBuilder, redirect, retry};
+use url::{Host, Url};
+
+use crate::provider::{CallError, SetupError, SubmitError};
 
 /// How long one call may take in all; downloads have no such limit, but may not stand still.
 pub(crate) const CALL: Duration = Duration::from_secs(300);
@@ -57,6 +61,48 @@ pub(crate) fn builder() -> ClientBuilder {
         .pool_max_idle_per_host(0)
 }
 
+/// Reads the address of an API, which a key is sent to: https, or http on this machine.
+pub(crate) fn api(address: &str) -> Result<Url, SetupError> {
+    let url = Url::parse(address).map_err(|error| SetupError(format!("an API's address cannot be read: {error}")))?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    let host = url.host_str().unwrap_or_default();
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(SetupError(format!("the address of {host} holds a password; keys have variables of their own")));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err(SetupError(format!("{host} is asked for without TLS: a key goes over https, or to this machine"))),
+    }
+}
+
+/// The host of an address, with its port where that is not the usual one.
+pub(crate) fn host(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", url.host_str().unwrap_or_default())
+}
+
+/// Makes a call that costs nothing.
+pub(crate) async fn call(request: RequestBuilder) -> Result<Answer, CallError> {
+    let response = request.send().await.map_err(|error| CallError::transient(reason(error)))?;
+    Answer::read(response).await.map_err(|error| CallError::transient(reason(error)))
+}
+
+/// Makes the call that costs money, once. An error that cannot have left bytes behind is told apart.
+pub(crate) async fn pay(request: RequestBuilder) -> Result<Answer, SubmitError> {
+    let response = request.send().await.map_err(|error| {
+        let arrived = !(error.is_connect() || error.is_builder());
+        let reason = reason(error);
+        if arrived { SubmitError::ChargeUnknown(reason) } else { SubmitError::NotSent(reason) }
+    })?;
+    Answer::read(response).await.map_err(|error| SubmitError::ChargeUnknown(reason(error)))
+}
+
 /// An answer, read whole.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -84,6 +130,18 @@ impl Answer {
         Ok(Answer { status, retry_after_ms, body })
     }
 
+    /// How a call that should have worked failed.
+    pub(crate) fn error(&self, what: &str, key: &str) -> CallError {
+        let transient = self.status >= 500 || matches!(self.status, 408 | 429) || self.status / 100 == 2;
+        let hint = if matches!(self.status, 401 | 403) { format!("; check {key}") } else { String::new() };
+        CallError {
+            transient,
+            wait_ms: self.retry_after_ms,
+            unknown: self.status == 404,
+            message: format!("{what}: {}{hint}", self.describe()),
+        }
+    }
+
     /// The body as JSON, if it is that.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()
@@ -108,4 +166,33 @@ pub(crate) fn reason(error: reqwest::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_goes_over_tls_or_nowhere() {
+        for (address, fine) in [
+            ("https://queue.fal.run/", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://[::1]:8080", true),
+            ("http://localhost/v1", true),
+            ("http://localhost.example.com/", false),
+            ("http://queue.fal.run/", false),
+            ("http://10.0.0.1/", false),
+            ("https://me:word@example.com/", false),
+            ("ftp://example.com/", false),
+            ("data:x", false),
+            ("queue.fal.run", false),
+        ] {
+            assert_eq!(api(address).is_ok(), fine, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_key_never_shows() {
+        assert_eq!(format!("{:?}", Secret::new("fal-secret".into())), "***");
+    }
 }

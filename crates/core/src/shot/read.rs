@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Draft, Location, MAX_SHOTS, MAX_TAKES, ProviderName, Reference, RenderSettings, Shot, ShotDuration, ShotId,
+    Draft, FullQuality, Location, MAX_SHOTS, MAX_TAKES, ProviderName, Reference, RenderSettings, Shot, ShotDuration, ShotId,
     ShotList, TimedReference, shown,
 };
+use crate::catalog::Catalog;
+use crate::change::Policy;
 use crate::cost::Usd;
 use crate::document::{Node, TableReader, Value};
 use crate::fault::{Fault, Place};
@@ -56,8 +58,20 @@ fn read_render(table: &mut TableReader<'_>, inherited: &RenderSettings) -> Rende
     let tier = word("tier", &inherited.tier);
     let resolution = word("resolution", &inherited.resolution);
     let aspect_ratio = word("aspect_ratio", &inherited.aspect_ratio);
+    let region = table.parsed("region", "render.region", "cn-beijing or ap-southeast", |text| {
+        matches!(text, "cn-beijing" | "ap-southeast").then(|| text.to_owned())
+    });
+    let mark_requests = table.boolean("mark_requests").unwrap_or(inherited.mark_requests);
     let provider = table.parsed("provider", "render.provider", "simulator, fal, ark or openai", ProviderName::parse);
-    RenderSettings { provider: provider.unwrap_or(inherited.provider), model, tier, resolution, aspect_ratio }
+    RenderSettings {
+        provider: provider.unwrap_or(inherited.provider),
+        model,
+        tier,
+        resolution,
+        aspect_ratio,
+        region: region.unwrap_or_else(|| inherited.region.clone()),
+        mark_requests,
+    }
 }
 
 fn read_budget(list: &mut TableReader<'_>) -> Option<Usd> {
@@ -99,6 +113,7 @@ fn read_shots(list: &mut TableReader<'_>, render: &RenderSettings) -> Vec<(Shot,
         }
         shots.push((shot, faults));
     }
+    super::chain::check(&mut shots);
     shots
 }
 
@@ -108,15 +123,19 @@ fn read_shot(node: Node, place: Place, render: &RenderSettings, faults: &mut Vec
     let place = table.place().clone();
     let lines = table.lines();
     let prompt = read_prompt(&mut table);
-    let shot = Shot {
+    let mut shot = Shot {
         id: id.unwrap_or_else(|| ShotId(UNNAMED.to_owned())),
         prompt,
+        negative_prompt: table.text("negative_prompt").map(|(text, _)| text),
         duration: read_duration(&mut table),
         render: read_render(&mut table, render),
         images: read_references(&mut table, "images"),
         videos: read_timed(&mut table, "videos"),
         audios: read_timed(&mut table, "audios"),
         first_frame: read_reference(&mut table, "first_frame"),
+        first_frame_from: table.parsed("first_frame_from", "frame.chain", "the id of another shot", |text| {
+            text.parse().ok()
+        }),
         last_frame: read_reference(&mut table, "last_frame"),
         intent: table.parsed("intent", "shot.intent", Intent::ALLOWED, Intent::parse),
         lane: table.parsed("lane", "shot.lane", "keep or strip", Lane::parse),
@@ -125,14 +144,47 @@ fn read_shot(node: Node, place: Place, render: &RenderSettings, faults: &mut Vec
         line: table.text("line").map(|(text, _)| text),
         language: table.text("language").map(|(text, _)| text),
         seed: table.integer("seed", 0..=i32::MAX.unsigned_abs()),
+        retry: read_retry(&mut table),
+        draft: None,
         takes: table.integer("takes", 1..=MAX_TAKES).unwrap_or(1),
         select: table.integer("select", 1..=MAX_TAKES),
         place,
         lines,
     };
     check_combination(&shot, &mut table);
+    if table.boolean("draft").unwrap_or(false) {
+        make_draft(&mut shot);
+    }
     table.close();
     shot
+}
+
+/// A draft is fast where the model has that tier, and silent.
+fn make_draft(shot: &mut Shot) {
+    let tier = std::mem::replace(&mut shot.render.tier, "fast".to_owned());
+    if Catalog::built_in().model(&shot.render).is_none() {
+        shot.render.tier.clone_from(&tier);
+    }
+    shot.draft = Some(FullQuality { tier, generate_audio: shot.generate_audio.replace(false) });
+}
+
+fn read_retry(table: &mut TableReader<'_>) -> Vec<Policy> {
+    let items = table.list("retry");
+    let mut policies = Vec::new();
+    for (node, place) in items {
+        let policy = match &node.value {
+            Value::Text(text) => Policy::parse(text),
+            _ => None,
+        };
+        match policy {
+            Some(policy) => policies.push(policy),
+            None => {
+                let fix = "name what shall be tried, or remove it";
+                table.faults().push(Fault::new("shot.retry", &place, node.value.describe(), Policy::ALLOWED, fix));
+            }
+        }
+    }
+    policies
 }
 
 fn read_id(table: &mut TableReader<'_>) -> Option<ShotId> {
@@ -302,7 +354,7 @@ fn check_combination(shot: &Shot, table: &mut TableReader<'_>) {
             "set lane = \"strip\"",
         ));
     }
-    if shot.last_frame.is_some() && shot.first_frame.is_none() {
+    if shot.last_frame.is_some() && shot.first_frame.is_none() && shot.first_frame_from.is_none() {
         let place = shot.at("last_frame");
         table.fault(Fault::new(
             "frame.last_alone",
