@@ -27,8 +27,19 @@ pub struct FetchLimits {
     pub time: Duration,
     /// How many redirects are followed.
     pub redirects: usize,
-    /// Whether private, loopback and link-local addresses may be read.
-    pub private_hosts: bool,
+    /// Which hosts may be read.
+    pub reach: Reach,
+}
+
+/// Which hosts may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of the public Internet.
+    Public,
+    /// Those, and this machine, as where a simulator or gateway runs here.
+    ThisMachine,
+    /// Private, loopback and link-local ones too.
+    Everywhere,
 }
 
 /// Why a reference was not read. No message holds an address's query or credentials.
@@ -86,8 +97,8 @@ impl Fetcher {
     pub fn new(limits: FetchLimits) -> Result<Fetcher, FetchError> {
         // The environment's proxies would look names up themselves, out of the resolver's sight.
         let mut builder = http::builder().no_proxy().referer(false);
-        if !limits.private_hosts {
-            builder = builder.dns_resolver(address::PublicOnly);
+        if limits.reach != Reach::Everywhere {
+            builder = builder.dns_resolver(address::Within(limits.reach));
         }
         Ok(Fetcher { client: builder.build().map_err(failed)?, limits })
     }
@@ -107,14 +118,14 @@ impl Fetcher {
 
     /// Follows an address to the one that answers 200.
     async fn open(&self, url: &str) -> Result<Response, FetchError> {
-        let mut url = start(url, self.limits.private_hosts)?;
+        let mut url = start(url, self.limits.reach)?;
         for _ in 0..=self.limits.redirects {
             let request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
             let response = request.send().await.map_err(failed)?;
             match (response.status().as_u16(), response.headers().get(LOCATION)) {
                 (200, _) => return Ok(response),
                 (301 | 302 | 303 | 307 | 308, Some(location)) => {
-                    url = follow(&url, location.as_bytes(), self.limits.private_hosts)?;
+                    url = follow(&url, location.as_bytes(), self.limits.reach)?;
                 }
                 (status, _) => return Err(FetchError::Status(status)),
             }
@@ -145,19 +156,19 @@ impl Fetcher {
 }
 
 /// The first address, if it may be read.
-fn start(url: &str, private_hosts: bool) -> Result<Url, FetchError> {
+fn start(url: &str, reach: Reach) -> Result<Url, FetchError> {
     let unreadable = |_| FetchError::Address { shown: "the address".into(), reason: "cannot be read" };
     let url = Url::parse(url).map_err(unreadable)?;
-    check(&url, private_hosts)?;
+    check(&url, reach)?;
     Ok(url)
 }
 
 /// The address that a redirect leads to, if it may be read.
-fn follow(from: &Url, location: &[u8], private_hosts: bool) -> Result<Url, FetchError> {
+fn follow(from: &Url, location: &[u8], reach: Reach) -> Result<Url, FetchError> {
     let next = std::str::from_utf8(location).ok().and_then(|location| from.join(location).ok());
     let next =
         next.ok_or_else(|| FetchError::Address { shown: shown(from), reason: "leads to no readable address" })?;
-    check(&next, private_hosts)?;
+    check(&next, reach)?;
     if from.scheme() == "https" && next.scheme() != "https" {
         return Err(FetchError::Address { shown: shown(&next), reason: "is http, and an https address led there" });
     }
@@ -165,7 +176,7 @@ fn follow(from: &Url, location: &[u8], private_hosts: bool) -> Result<Url, Fetch
 }
 
 /// Refuses what is not to be requested. Of a name nothing is known yet; the resolver judges it.
-fn check(url: &Url, private_hosts: bool) -> Result<(), FetchError> {
+fn check(url: &Url, reach: Reach) -> Result<(), FetchError> {
     let refuse = |reason| Err(FetchError::Address { shown: shown(url), reason });
     if !matches!(url.scheme(), "http" | "https") {
         return refuse("is neither http nor https");
@@ -180,7 +191,7 @@ fn check(url: &Url, private_hosts: bool) -> Result<(), FetchError> {
         Some(Host::Ipv4(address)) => address.into(),
         Some(Host::Ipv6(address)) => address.into(),
     };
-    if private_hosts { Ok(()) } else { address::admit(url.host_str().unwrap_or_default(), literal) }
+    address::admit(url.host_str().unwrap_or_default(), literal, reach)
 }
 
 /// Finds the resolver's refusal in what the client made of it; everything else becomes words.
@@ -238,9 +249,11 @@ mod tests {
             ("https://[::ffff:127.0.0.1]/", "private ::ffff:127.0.0.1"),
             ("https://[::ffff:7f00:1]:8443/", "private ::ffff:127.0.0.1"),
         ] {
-            assert_eq!(class(start(url, false)), expected, "{url}");
+            assert_eq!(class(start(url, Reach::Public)), expected, "{url}");
         }
-        assert_eq!(class(start("http://127.0.0.1/", true)), "http://127.0.0.1/");
+        assert_eq!(class(start("http://127.0.0.1/", Reach::Everywhere)), "http://127.0.0.1/");
+        assert_eq!(class(start("http://[::1]/", Reach::ThisMachine)), "http://[::1]/");
+        assert_eq!(class(start("http://10.0.0.1/", Reach::ThisMachine)), "private 10.0.0.1");
     }
 
     #[test]
@@ -258,22 +271,22 @@ mod tests {
             ("http://example.com/", "is http, and an https address led there"),
             ("https://[", "leads to no readable address"),
         ] {
-            assert_eq!(class(follow(&from, location.as_bytes(), false)), expected, "{location}");
+            assert_eq!(class(follow(&from, location.as_bytes(), Reach::Public)), expected, "{location}");
         }
-        assert_eq!(class(follow(&from, b"\xff\xfe", false)), "leads to no readable address");
+        assert_eq!(class(follow(&from, b"\xff\xfe", Reach::Public)), "leads to no readable address");
         let plain = Url::parse("http://example.com/").unwrap();
-        assert_eq!(class(follow(&plain, b"https://example.com/", false)), "https://example.com/");
+        assert_eq!(class(follow(&plain, b"https://example.com/", Reach::Public)), "https://example.com/");
     }
 
     #[test]
     fn an_error_shows_neither_query_nor_password() {
         for url in ["https://me:word@example.com:8443/a?sig=secret#word", "ftp://me:word@example.com:8443/a?sig=secret"]
         {
-            let words = start(url, false).unwrap_err().to_string();
+            let words = start(url, Reach::Public).unwrap_err().to_string();
             assert!(words.contains("://example.com:8443/a "), "{words}");
             assert!(!words.contains("secret") && !words.contains("word@"), "{words}");
         }
-        assert!(!start("data:secret", false).unwrap_err().to_string().contains("secret"));
-        assert!(!start("http://[?sig=secret", false).unwrap_err().to_string().contains("secret"));
+        assert!(!start("data:secret", Reach::Public).unwrap_err().to_string().contains("secret"));
+        assert!(!start("http://[?sig=secret", Reach::Public).unwrap_err().to_string().contains("secret"));
     }
 }

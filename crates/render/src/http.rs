@@ -3,15 +3,19 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, RequestBuilder, redirect, retry};
 use url::{Host, Url};
 
+use crate::fetch::Reach;
 use crate::provider::{CallError, SetupError, SubmitError};
 
 /// How long one call may take in all; downloads have no such limit, but may not stand still.
 pub(crate) const CALL: Duration = Duration::from_secs(300);
+/// How long an upload may take.
+const UPLOAD: Duration = Duration::from_secs(3600);
 /// The largest answer that is read into memory, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
 
@@ -45,6 +49,11 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
     builder().build()
 }
 
+/// Makes a client for bytes on their way out, which may take their time: the other side says nothing meanwhile.
+pub(crate) fn uploader() -> Result<Client, reqwest::Error> {
+    builder().read_timeout(UPLOAD).build()
+}
+
 /// What every client here has in common; it follows no redirect.
 pub(crate) fn builder() -> ClientBuilder {
     static CRYPTO: OnceLock<()> = OnceLock::new();
@@ -64,12 +73,7 @@ pub(crate) fn builder() -> ClientBuilder {
 /// Reads the address of an API, which a key is sent to: https, or http on this machine.
 pub(crate) fn api(address: &str) -> Result<Url, SetupError> {
     let url = Url::parse(address).map_err(|error| SetupError(format!("an API's address cannot be read: {error}")))?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
+    let loopback = is_this_machine(&url);
     let host = url.host_str().unwrap_or_default();
     if !url.username().is_empty() || url.password().is_some() {
         return Err(SetupError(format!("the address of {host} holds a password; keys have variables of their own")));
@@ -79,6 +83,20 @@ pub(crate) fn api(address: &str) -> Result<Url, SetupError> {
         "http" if loopback => Ok(url),
         _ => Err(SetupError(format!("{host} is asked for without TLS: a key goes over https, or to this machine"))),
     }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// Where the media of an API may lie: on this machine only where the API is.
+pub(crate) fn reach(api: &Url) -> Reach {
+    if is_this_machine(api) { Reach::ThisMachine } else { Reach::Public }
 }
 
 /// The host of an address, with its port where that is not the usual one.
@@ -110,15 +128,14 @@ pub(crate) struct Answer {
     /// How long the server asks to wait, in milliseconds.
     pub(crate) retry_after_ms: Option<u64>,
     pub(crate) body: Vec<u8>,
+    headers: HeaderMap,
 }
 
 impl Answer {
     /// Reads an answer up to [`MAX_ANSWER`].
     pub(crate) async fn read(mut response: reqwest::Response) -> Result<Answer, reqwest::Error> {
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let retry_after_ms = header("retry-after")
-            .and_then(|seconds| seconds.parse::<u64>().ok())
-            .map(|seconds| seconds.min(3600) * 1000);
+        let headers = response.headers().clone();
+        let retry_after_ms = headers.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
@@ -127,7 +144,18 @@ impl Answer {
                 break;
             }
         }
-        Ok(Answer { status, retry_after_ms, body })
+        Ok(Answer { status, retry_after_ms, body, headers })
+    }
+
+    /// A header that is plain text.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name)?.to_str().ok().map(str::to_owned)
+    }
+
+    /// An answer as a test wants it.
+    #[cfg(test)]
+    pub(crate) fn test(status: u16, body: &str) -> Answer {
+        Answer { status, retry_after_ms: None, body: body.as_bytes().to_vec(), headers: HeaderMap::new() }
     }
 
     /// How a call that should have worked failed.
@@ -154,6 +182,13 @@ impl Answer {
         let start: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
         format!("HTTP {}, {kind}: {}", self.status, start.trim())
     }
+}
+
+/// Milliseconds from seconds or a date (RFC 9110, 10.2.3), at most an hour.
+fn retry_after(text: &str) -> Option<u64> {
+    let until = |date: SystemTime| date.duration_since(SystemTime::now()).map_or(0, |wait| wait.as_secs());
+    let seconds = text.trim().parse::<u64>().ok().or_else(|| httpdate::parse_http_date(text).ok().map(until))?;
+    Some(seconds.min(3600) * 1000)
 }
 
 /// Words for a failed exchange, without the address, which may hold a signature.

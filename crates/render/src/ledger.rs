@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use seedpost_core::cost::{Budget, OverBudget, Reservation, Usd};
 use seedpost_core::job::{Event, IllegalTransition, JobRef, Resolution, Take};
-use seedpost_core::shot::TakeId;
+use seedpost_core::shot::{ProviderName, TakeId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, Transaction};
 
@@ -184,6 +184,28 @@ impl Ledger {
     /// When the database fails or the take is damaged.
     pub async fn take(&self, id: &TakeId) -> Result<Option<Take>, LedgerError> {
         fold(&id.to_string(), self.history(id).await?)
+    }
+
+    /// A take's last request and when it was about to be sent, as Unix milliseconds.
+    ///
+    /// # Errors
+    /// When the database fails or the take is damaged.
+    pub async fn intended(&self, id: &TakeId) -> Result<Option<(u64, serde_json::Value)>, LedgerError> {
+        let history = self.history(id).await?;
+        Ok(history.into_iter().rev().find_map(|line| match line.event {
+            Event::SubmitIntended { body, .. } => Some((line.at_ms, body)),
+            _ => None,
+        }))
+    }
+
+    /// The take that a paid job belongs to, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn owner(&self, provider: ProviderName, request_id: &str) -> Result<Option<String>, LedgerError> {
+        let query = sqlx::query("SELECT take FROM request WHERE provider = ? AND request_id = ?");
+        let row = query.bind(provider.as_str()).bind(request_id).fetch_optional(&self.pool).await;
+        Ok(row.map_err(|error| self.failed(error))?.map(|row| row.get(0)))
     }
 
     /// The database's clock, as Unix milliseconds.

@@ -12,4 +12,6 @@ pub mod ledger;
 
 pub mod runner;
 
+pub mod slots;
+
 pub use http::Secret;

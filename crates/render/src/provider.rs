@@ -18,6 +18,8 @@ use seedpost_core::shot::ShotDuration;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::fetch::Reach;
+
 /// What a shot asks for, with every reference at an address that the provider can read.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -95,8 +97,8 @@ impl Upload {
 pub enum Progress {
     /// It waits; so many stand before it, where the provider says.
     Queued(Option<u64>),
-    /// It renders; the last line of the provider's log, or how far it is.
-    Running(Option<String>),
+    /// It renders; all lines of the provider's log so far, or how far it is.
+    Running(Vec<String>),
     /// The clip is ready.
     Done(Clip),
     /// There will be no clip.
@@ -196,8 +198,10 @@ pub struct Sought {
 pub struct Candidate {
     /// The job.
     pub job: JobRef,
-    /// Why it is taken for the one, or how it stands, in words.
+    /// Why it is taken for the one, and how it stands, in words.
     pub words: String,
+    /// Whether nothing else can be meant.
+    pub certain: bool,
 }
 
 /// The port's answer to a search.
@@ -205,7 +209,7 @@ pub struct Candidate {
 pub enum Found {
     /// The provider has no list to search.
     NoList,
-    /// These match exactly; none is no proof that nothing was charged, since lists come late.
+    /// These match; none is no proof that nothing was charged, since lists come late.
     Jobs(Vec<Candidate>),
 }
 
@@ -260,6 +264,9 @@ pub trait Provider: Send + Sync {
 
     /// The job of a known name, where a person found it at the provider.
     fn job(&self, endpoint: &str, request_id: &str) -> JobRef;
+
+    /// Which hosts its clips may be fetched from.
+    fn media_reach(&self) -> Reach;
 
     /// Where a clip is fetched, for an address that the provider once gave.
     fn media_url(&self, url: &str) -> String {

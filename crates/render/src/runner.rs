@@ -1,36 +1,42 @@
 //! Does `job::next_step` for each take until nothing is left to do, several takes at a time.
 //!
 //! A take that fails does not stop the others. A stop request ends the run between steps, never in the
-//! middle of a submit.
+//! middle of a submit. A webhook only shortens the wait for the next poll.
+
+mod delivery;
+mod reconcile;
 
 use std::collections::HashMap;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::StreamExt as _;
-use seedpost_core::job::{Delivery, Event, Failure, FailureKind, JobRef, Phase, PollPace, Step, Take, next_step};
+use seedpost_core::cost::Reservation;
+use seedpost_core::job::{Event, Failure, FailureKind, JobRef, Phase, Plan, PollPace, Sent, Step, Take, next_step};
 use seedpost_core::shot::TakeId;
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::ledger::{Ledger, LedgerError};
-use crate::provider::{CallError, Order, Progress, Provider, SubmitError, Upload};
+use crate::provider::{CallError, Order, Progress, Provider, SubmitError, Upload, record};
+use crate::slots::Slots;
+pub use delivery::TEMPORARY;
+pub use reconcile::find;
 
-/// The largest clip that is fetched, in bytes.
-const MAX_CLIP: u64 = 4 << 30;
 /// How often a submit that did not arrive is tried in one run.
 const MAX_DEFERRALS: u32 = 5;
 /// How often a clip is fetched in one run, each time from a fresh address.
 const MAX_DOWNLOADS: u32 = 3;
+/// How long the end of a stream is waited for before the job is asked after once more.
+const STREAM: Duration = Duration::from_secs(60);
 
 /// Where a reference comes from.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// An address that the provider reads by itself.
     Url(String),
-    /// A local file, uploaded first.
+    /// A local file, handed over first.
     File(Upload),
 }
 
@@ -41,6 +47,10 @@ pub struct Work {
     pub take: TakeId,
     /// What is asked for; its addresses are empty and filled from the inputs.
     pub order: Order,
+    /// What is asked for where the first choice of settings is refused before it is charged.
+    pub second_choice: Option<Box<(Plan, Order)>>,
+    /// The field that takes a mark of our own, where the requests are to carry one.
+    pub mark: Option<String>,
     /// Reference images.
     pub images: Vec<Input>,
     /// Reference videos.
@@ -68,6 +78,8 @@ pub enum Outcome {
     OverBudget(String),
     /// The provider could not be reached or understood; the next run goes on from here.
     Unreachable(String),
+    /// The provider does not know the job that the ledger knows.
+    Lost(String),
     /// The run was stopped; the next one goes on from here.
     Stopped,
     /// A file stands where the clip would go; nothing was sent.
@@ -88,7 +100,7 @@ pub struct Notice {
 }
 
 /// How a run goes about its work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Manner {
     /// How often jobs are asked after.
     pub pace: PollPace,
@@ -96,6 +108,12 @@ pub struct Manner {
     pub concurrency: usize,
     /// How long a run waits for one job; a later run goes on waiting.
     pub patience: Duration,
+    /// Whether jobs are listened to as streams, where the provider has them.
+    pub follow: bool,
+    /// The largest clip that is fetched, in bytes.
+    pub max_clip: u64,
+    /// Room for jobs under the provider's key, shared by all runs on this machine.
+    pub slots: Option<Slots>,
 }
 
 /// What all takes of a run share.
@@ -110,8 +128,8 @@ pub struct Runner<'a> {
     pub stop: watch::Receiver<bool>,
     /// Who watches.
     pub notices: mpsc::UnboundedSender<Notice>,
-    /// Addresses of files that this run has uploaded already.
-    uploaded: Mutex<HashMap<Upload, String>>,
+    /// Addresses of files that this run has handed over already.
+    placed: Mutex<HashMap<Upload, String>>,
 }
 
 impl std::fmt::Debug for Runner<'_> {
@@ -145,7 +163,7 @@ impl<'a> Runner<'a> {
         stop: watch::Receiver<bool>,
         notices: mpsc::UnboundedSender<Notice>,
     ) -> Runner<'a> {
-        Runner { ledger, provider, manner, stop, notices, uploaded: Mutex::default() }
+        Runner { ledger, provider, manner, stop, notices, placed: Mutex::default() }
     }
 
     /// Runs all takes; answers in their order.
@@ -174,19 +192,30 @@ impl<'a> Runner<'a> {
             Err(Halt::Stopped) => Outcome::Stopped,
             Err(error @ Halt::Occupied(_)) => Outcome::Occupied(error.to_string()),
             Err(Halt::Ledger(error @ LedgerError::OverBudget(_))) => Outcome::OverBudget(error.to_string()),
+            Err(Halt::Call(error)) if error.unknown => Outcome::Lost(error.message),
             Err(Halt::Call(error)) => Outcome::Unreachable(error.message),
             Err(error) => Outcome::Broken(error.to_string()),
         }
     }
 
     async fn steps(&self, work: &Work) -> Result<Take, Halt> {
-        let (mut deferrals, mut downloads) = (0, 0);
+        let _slot = match &self.manner.slots {
+            Some(slots) => Some(self.or_stopped(slots.take()).await??),
+            None => None,
+        };
+        let (mut deferrals, mut downloads, mut looks) = (0, 0, 0);
+        let mut logs = Vec::new();
         let begun = Instant::now();
         loop {
             let missing =
                 || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
             let take = self.ledger.take(&work.take).await?.ok_or_else(missing)?;
             match next_step(&take, self.ledger.now().await?, self.manner.pace) {
+                Step::Rest if matches!(take.phase, Phase::ChargeUnknown { .. }) => {
+                    if !self.reconcile(work, &take, &mut looks).await? {
+                        return Ok(take);
+                    }
+                }
                 Step::Rest => return Ok(take),
                 // What stands there was never paid for by this take.
                 Step::Submit { .. } if work.clip.exists() => return Err(Halt::Occupied(work.clip.clone())),
@@ -194,18 +223,18 @@ impl<'a> Runner<'a> {
                 Step::Submit { wait_ms } => {
                     deferrals += 1;
                     self.wait(wait_ms).await?;
-                    self.submit(work, &take).await?;
+                    self.submit(work, take).await?;
                 }
                 Step::Poll { .. } if begun.elapsed() > self.manner.patience => return Ok(take),
                 Step::Poll { job, wait_ms } => {
-                    self.wait(wait_ms).await?;
-                    self.poll(work, &take, &job).await?;
+                    self.wait_for(&job, wait_ms).await?;
+                    self.poll(work, &take, &job, &mut logs).await?;
                 }
                 Step::Download { .. } if downloads >= MAX_DOWNLOADS => return Ok(take),
-                Step::Download { job, url } => {
+                Step::Download { job, url, last_frame } => {
                     downloads += 1;
                     self.wait(0).await?;
-                    self.download(work, &take, &job, &url).await?;
+                    self.download(work, &take, &job, &url, last_frame.as_deref()).await?;
                 }
             }
         }
@@ -218,126 +247,155 @@ impl<'a> Runner<'a> {
 
     /// Waits, unless the run is stopped first.
     async fn wait(&self, milliseconds: u64) -> Result<(), Halt> {
+        self.or_stopped(tokio::time::sleep(Duration::from_millis(milliseconds))).await
+    }
+
+    async fn or_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => Err(Halt::Stopped),
-            () = tokio::time::sleep(Duration::from_millis(milliseconds)) => Ok(()),
+            done = work => Ok(done),
         }
     }
 
-    async fn submit(&self, work: &Work, take: &Take) -> Result<(), Halt> {
-        let body = self.provider.body(&self.fill(work).await?);
-        let (take, reservation) = self.ledger.intend(&work.take, take.length, body.clone(), take.plan.estimate).await?;
-        self.notify(work, "submit", format!("{} set aside", reservation.amount()));
-        let event = match self.provider.submit(&take.plan.endpoint, &body, reservation).await {
-            Ok(job) => Event::Submitted(job),
-            Err(SubmitError::NotSent(reason)) => Event::SubmitDeferred { reason, wait_ms: 2000 },
-            Err(SubmitError::Throttled { wait_ms, message }) => Event::SubmitDeferred { reason: message, wait_ms },
-            Err(SubmitError::Refused(failure)) => Event::SubmitRefused(failure),
-            Err(SubmitError::ChargeUnknown(reason)) => Event::SubmitUnknown { reason },
-        };
-        match &event {
-            Event::Submitted(job) => self.notify(work, "submitted", job.request_id.clone()),
-            Event::SubmitDeferred { reason, .. } => self.notify(work, "deferred", reason.clone()),
-            Event::SubmitRefused(failure) => self.notify(work, "refused", failure.message.clone()),
-            Event::SubmitUnknown { reason } => self.notify(work, "unknown", reason.clone()),
-            _ => {}
+    /// Waits until a job is asked after again, or a webhook says that there is something to ask.
+    async fn wait_for(&self, _job: &JobRef, milliseconds: u64) -> Result<(), Halt> {
+        self.wait(milliseconds).await
+    }
+
+    async fn submit(&self, work: &Work, take: Take) -> Result<(), Halt> {
+        let (mut take, mut order) = (take, work.order.clone());
+        if let Some((_, second)) = work.second_choice.as_deref().filter(|_| take.plan.second_choice) {
+            order = second.clone();
         }
-        self.ledger.append(&work.take, take.length, event).await?;
+        order.mark = work.mark.clone().map(|field| (field, format!("sp_{}", uuid::Uuid::now_v7().simple())));
+        self.fill(work, &mut take, &mut order).await?;
+        let body = self.provider.body(&take.plan.endpoint, &order);
+        let (take, reservation) = self.ledger.intend(&work.take, take.length, record(&body), take.plan.estimate).await?;
+        self.notify(work, "submit", format!("{} set aside", reservation.amount()));
+        let event = self.send(work, &take, &body, reservation).await;
+        let refused = matches!(&event, Event::SubmitRefused(failure) if failure.about.as_deref() == Some("resolution"));
+        let take = self.append_for_sure(work, take.length, event).await?;
+        if let Some((plan, _)) = work.second_choice.as_deref().filter(|_| refused && !take.plan.second_choice) {
+            self.notify(work, "falls back", "the resolution was refused; nothing was charged");
+            self.ledger.append(&work.take, take.length, Event::Planned(plan.clone())).await?;
+        }
         Ok(())
     }
 
-    /// The order with an address for each reference.
-    async fn fill(&self, work: &Work) -> Result<Order, Halt> {
-        let mut order = work.order.clone();
+    async fn send(&self, work: &Work, take: &Take, body: &Value, reservation: Reservation) -> Event {
+        match self.provider.submit(&take.plan.endpoint, body, reservation).await {
+            Ok(job) => {
+                self.notify(work, "submitted", job.request_id.clone());
+                Event::Submitted(job)
+            }
+            Err(SubmitError::NotSent(reason)) => self.deferred(work, reason, 2000),
+            Err(SubmitError::Throttled { wait_ms, message }) => self.deferred(work, message, wait_ms),
+            Err(SubmitError::Refused(failure)) => {
+                self.notify(work, "refused", failure.message.clone());
+                Event::SubmitRefused(failure)
+            }
+            Err(SubmitError::ChargeUnknown(reason)) => {
+                self.notify(work, "unknown", reason.clone());
+                Event::SubmitUnknown { reason }
+            }
+        }
+    }
+
+    fn deferred(&self, work: &Work, reason: String, wait_ms: u64) -> Event {
+        self.notify(work, "deferred", reason.clone());
+        Event::SubmitDeferred { reason, wait_ms }
+    }
+
+    /// Appends what came of a paid request. The name of the job must not be lost to a disk that is busy or full
+    /// for a moment.
+    async fn append_for_sure(&self, work: &Work, length: u64, event: Event) -> Result<Take, Halt> {
+        let busy = |error: &LedgerError| matches!(error, LedgerError::Database { .. });
+        let append = || self.ledger.append(&work.take, length, event.clone());
+        Ok(append.retry(patience()).when(busy).await?)
+    }
+
+    /// Gives the order an address for each reference.
+    async fn fill(&self, work: &Work, take: &mut Take, order: &mut Order) -> Result<(), Halt> {
         for (addresses, inputs) in
             [(&mut order.images, &work.images), (&mut order.videos, &work.videos), (&mut order.audios, &work.audios)]
         {
             for input in inputs {
-                addresses.push(self.address(work, input).await?);
+                addresses.push(self.address(work, take, input).await?);
             }
         }
         for (address, input) in [(&mut order.first_frame, &work.first_frame), (&mut order.last_frame, &work.last_frame)]
         {
             if let Some(input) = input {
-                *address = Some(self.address(work, input).await?);
+                *address = Some(self.address(work, take, input).await?);
             }
         }
-        Ok(order)
+        Ok(())
     }
 
-    async fn address(&self, work: &Work, input: &Input) -> Result<String, Halt> {
+    async fn address(&self, work: &Work, take: &mut Take, input: &Input) -> Result<String, Halt> {
         let upload = match input {
             Input::Url(url) => return Ok(url.clone()),
             Input::File(upload) => upload,
         };
-        if let Some(address) = self.uploaded.lock().await.get(upload) {
+        if let Some(address) = self.placed.lock().await.get(upload) {
             return Ok(address.clone());
         }
         self.notify(work, "upload", upload.file_name.clone());
-        let address = (|| self.provider.upload(upload)).retry(patience()).when(|error| error.transient).await?;
-        self.uploaded.lock().await.insert(upload.clone(), address.clone());
-        Ok(address)
+        let placed = (|| self.provider.place(upload))
+            .retry(patience())
+            .when(|error| error.transient)
+            .adjust(as_asked)
+            .await?;
+        let sent = Sent { file: upload.file_name.clone(), sha256: upload.sha256.clone(), host: placed.host };
+        *take = self.ledger.append(&work.take, take.length, Event::Sent(sent)).await?;
+        // What is sent within each request would only fill memory.
+        if !placed.address.starts_with("data:") {
+            self.placed.lock().await.insert(upload.clone(), placed.address.clone());
+        }
+        Ok(placed.address)
     }
 
-    async fn poll(&self, work: &Work, take: &Take, job: &JobRef) -> Result<(), Halt> {
-        let progress = (|| self.provider.poll(job)).retry(patience()).when(|error| error.transient).await?;
+    async fn poll(&self, work: &Work, take: &Take, job: &JobRef, logs: &mut Vec<String>) -> Result<(), Halt> {
+        if self.manner.follow {
+            let tell = |progress: Progress| self.tell(work, &progress, &mut Vec::new());
+            let stream = tokio::time::timeout(STREAM, self.provider.follow(job, &tell));
+            // Whatever ends the stream, the job is asked after next.
+            let _ = self.or_stopped(stream).await?;
+        }
+        let progress = self.ask(job).await?;
+        self.tell(work, &progress, logs);
         let event = match progress {
-            Progress::Queued(position) => {
-                self.notify(
-                    work,
-                    "queued",
-                    position.map_or_else(String::new, |position| format!("{position} before it")),
-                );
-                return Ok(());
+            Progress::Queued(_) | Progress::Running(_) => return Ok(()),
+            Progress::Done(clip) => {
+                Event::Rendered { url: clip.url, charged: clip.charged, last_frame: clip.last_frame }
             }
-            Progress::Running(log) => {
-                self.notify(work, "rendering", log.unwrap_or_default());
-                return Ok(());
-            }
-            Progress::Done { url, charged } => Event::Rendered { url, charged },
-            Progress::Failed(failure) => {
-                self.notify(work, "failed", failure.message.clone());
-                Event::RenderFailed(failure)
-            }
+            Progress::Failed(failure) => Event::RenderFailed(failure),
         };
         self.ledger.append(&work.take, take.length, event).await?;
         Ok(())
     }
 
-    async fn download(&self, work: &Work, take: &Take, job: &JobRef, url: &str) -> Result<(), Halt> {
-        self.notify(work, "download", String::new());
-        if !work.clip.exists() {
-            let fetched = (|| fetch(self.provider.media_url(url), &work.clip))
-                .retry(patience())
-                .when(|error| matches!(error, Halt::Call(error) if error.transient))
-                .await;
-            match fetched {
-                Err(Halt::Call(error)) if !error.transient => return self.renew(work, take, job, url, error).await,
-                other => other?,
-            }
-        }
-        let path = work.clip.clone();
-        let measured = tokio::task::spawn_blocking(move || digest(&path)).await;
-        let delivery = measured
-            .map_err(std::io::Error::other)
-            .flatten()
-            .map_err(|error| Halt::Disk { path: work.clip.clone(), error })?;
-        self.notify(work, "done", format!("{} bytes", delivery.bytes));
-        self.ledger.append(&work.take, take.length, Event::Downloaded(delivery)).await?;
-        Ok(())
+    async fn ask(&self, job: &JobRef) -> Result<Progress, CallError> {
+        (|| self.provider.poll(job)).retry(patience()).when(|error| error.transient).adjust(as_asked).await
     }
 
-    /// Asks again where the clip is, since the address has expired; gives up when it is the same one.
-    async fn renew(&self, work: &Work, take: &Take, job: &JobRef, url: &str, error: CallError) -> Result<(), Halt> {
-        let progress = (|| self.provider.poll(job)).retry(patience()).when(|error| error.transient).await?;
+    /// Tells how a job stands, with each line of its log once.
+    fn tell(&self, work: &Work, progress: &Progress, logs: &mut Vec<String>) {
         match progress {
-            Progress::Done { url: fresh, charged } if fresh != url => {
-                self.ledger.append(&work.take, take.length, Event::Rendered { url: fresh, charged }).await?;
-                Ok(())
+            Progress::Queued(position) => {
+                let detail = position.map_or_else(String::new, |position| format!("{position} before it"));
+                self.notify(work, "queued", detail);
             }
-            _ => Err(error.into()),
+            Progress::Running(lines) if lines.is_empty() => self.notify(work, "rendering", ""),
+            Progress::Running(lines) => {
+                let known = if lines.starts_with(logs) { logs.len() } else { 0 };
+                lines[known..].iter().for_each(|line| self.notify(work, "rendering", line.clone()));
+                logs.clone_from(lines);
+            }
+            Progress::Done(_) => {}
+            Progress::Failed(failure) => self.notify(work, "failed", failure.message.clone()),
         }
     }
 }
@@ -351,92 +409,14 @@ fn patience() -> ExponentialBuilder {
         .with_jitter()
 }
 
-/// Fetches a clip to a temporary name beside its final one, syncs it, and renames it.
-async fn fetch(url: String, clip: &Path) -> Result<(), Halt> {
-    let disk = |error| Halt::Disk { path: clip.to_owned(), error };
-    let transient = |error: reqwest::Error| CallError {
-        transient: true,
-        message: format!("download: {}", crate::http::reason(error)),
-    };
-    let lasting = |message: String| CallError { transient: false, message };
-    let client = crate::http::client().map_err(transient)?;
-    let mut response = client.get(url).send().await.map_err(transient)?;
-    let status = response.status();
-    if !status.is_success() {
-        let transient = status.is_server_error() || status.as_u16() == 429;
-        return Err(CallError { transient, message: format!("download: HTTP {}", status.as_u16()) }.into());
-    }
-    let folder = clip.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder).map_err(disk)?;
-    let mut length = 0;
-    let mut head = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transient)? {
-        length += chunk.len() as u64;
-        if length > MAX_CLIP {
-            return Err(lasting(format!("the clip is larger than {MAX_CLIP} bytes")).into());
-        }
-        head.extend(chunk.iter().take(12_usize.saturating_sub(head.len())));
-        file.write_all(&chunk).map_err(disk)?;
-    }
-    if !is_clip(&head) {
-        return Err(lasting(format!("the address of the clip answered {length} bytes that are no video")).into());
-    }
-    if !is_whole(file.as_file()).map_err(disk)? {
-        let message = format!("download: the clip was cut off after {length} bytes");
-        return Err(CallError { transient: true, message }.into());
-    }
-    file.as_file().sync_all().map_err(disk)?;
-    file.persist_noclobber(clip).map_err(|error| disk(error.error))?;
-    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(disk)
-}
-
-/// How temporary names begin, so that a later run can clear what a killed one left.
-pub const TEMPORARY: &str = ".seedpost-";
-
-/// Whether the bytes begin an MP4, MOV or WebM.
-fn is_clip(head: &[u8]) -> bool {
-    head.get(4..8) == Some(b"ftyp") || head.starts_with(b"\x1aE\xdf\xa3")
-}
-
-/// Whether the boxes of an MP4 end where the file ends, an index among them (ISO/IEC 14496-12, 4.2).
-/// An answer without a length may break off unnoticed. Other containers are taken as they come.
-fn is_whole(mut file: &std::fs::File) -> std::io::Result<bool> {
-    let length = file.metadata()?.len();
-    let (mut at, mut index) = (0_u64, false);
-    while at < length {
-        let mut header = [0; 16];
-        file.seek(SeekFrom::Start(at))?;
-        let read = file.read(&mut header)?;
-        if read < 8 {
-            return Ok(false);
-        }
-        if at == 0 && &header[4..8] != b"ftyp" {
-            return Ok(true);
-        }
-        index |= &header[4..8] == b"moov";
-        let [a, b, c, d, _, _, _, _, wide @ ..] = header;
-        let size = match u32::from_be_bytes([a, b, c, d]) {
-            0 => length - at,
-            1 if read == 16 => u64::from_be_bytes(wide),
-            size => size.into(),
-        };
-        match at.checked_add(size).filter(|_| size >= 8) {
-            Some(end) => at = end,
-            None => return Ok(false),
-        }
-    }
-    Ok(index && at == length)
-}
-
-fn digest(path: &Path) -> std::io::Result<Delivery> {
-    let mut file = std::fs::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let bytes = std::io::copy(&mut file, &mut hasher)?;
-    Ok(Delivery { sha256: format!("{:x}", hasher.finalize()), bytes })
+/// Waits at least as long as the provider asked for.
+fn as_asked(error: &CallError, next: Option<Duration>) -> Option<Duration> {
+    next.map(|next| error.wait_ms.map_or(next, |asked| Duration::from_millis(asked).max(next)))
 }
 
 /// Whether a failed take may be sent again as it stands: nothing is owed, and the cause was not in it.
 #[must_use]
 pub fn may_repeat(failure: &Failure) -> bool {
-    !failure.owed && matches!(failure.kind, FailureKind::Account | FailureKind::TryAgain)
+    let passing = matches!(failure.kind, FailureKind::Account | FailureKind::TryAgain | FailureKind::TimedOut);
+    !failure.owed && passing
 }

@@ -8,12 +8,12 @@ use std::io::Write;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use seedpost_render::fetch::{FetchError, FetchLimits, Fetcher};
+use seedpost_render::fetch::{FetchError, FetchLimits, Fetcher, Reach};
 use server::{Reply, Server};
 
 /// For a server on this machine.
 const LIMITS: FetchLimits =
-    FetchLimits { max_bytes: 1000, time: Duration::from_secs(30), redirects: 3, private_hosts: true };
+    FetchLimits { max_bytes: 1000, time: Duration::from_secs(30), redirects: 3, reach: Reach::Everywhere };
 const SHORT: Duration = Duration::from_millis(300);
 
 async fn fetch(url: &str, limits: FetchLimits) -> (Result<u64, FetchError>, Vec<u8>) {
@@ -53,7 +53,7 @@ async fn a_file_is_read_whole_and_nothing_else_is_told() {
 async fn private_hosts_are_never_asked() {
     let server = Server::start(|_, _| Reply::Bytes(vec![7]));
     let port = server.url.rsplit(':').next().unwrap();
-    let fetcher = Fetcher::new(FetchLimits { private_hosts: false, ..LIMITS }).unwrap();
+    let fetcher = Fetcher::new(FetchLimits { reach: Reach::Public, ..LIMITS }).unwrap();
     for host in [
         "127.0.0.1",
         "127.1",

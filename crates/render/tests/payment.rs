@@ -35,6 +35,8 @@ fn plan() -> Event {
         estimate: PRICE,
         fingerprint: "f".into(),
         promise: Promise::seedance(None, None, true),
+        second_choice: false,
+        follows: None,
     })
 }
 
@@ -42,6 +44,12 @@ fn work(folder: &Path, id: &TakeId) -> Work {
     let order = Order {
         mode: Mode::Text,
         prompt: "p".into(),
+        negative_prompt: None,
+        language: None,
+        draft: false,
+        promotes: None,
+        return_last_frame: false,
+        mark: None,
         duration: ShotDuration::Seconds(4),
         resolution: "720p".into(),
         aspect_ratio: "16:9".into(),
@@ -57,6 +65,8 @@ fn work(folder: &Path, id: &TakeId) -> Work {
     Work {
         take: id.clone(),
         order,
+        second_choice: None,
+        mark: None,
         images: vec![],
         videos: vec![],
         audios: vec![],
@@ -79,7 +89,8 @@ async fn advance(ledger: &Ledger, server: &Server, folder: &Path, names: &[&str]
     let (_stop, stopped) = watch::channel(false);
     let (notices, _watched) = mpsc::unbounded_channel();
     let pace = PollPace { least_ms: 1, most_ms: 5 };
-    let manner = Manner { pace, concurrency: 4, patience: std::time::Duration::from_millis(300) };
+    let patience = std::time::Duration::from_millis(300);
+    let manner = Manner { pace, concurrency: 4, patience, follow: false, max_clip: 1 << 20, slots: None };
     let runner = Runner::new(ledger, &provider as &dyn Provider, manner, stopped, notices);
     let works = names.iter().map(|name| work(folder, &take(name))).collect();
     runner.run(works).await.into_iter().map(|(_, outcome)| outcome).collect()
@@ -220,7 +231,9 @@ async fn replay(folder: &Path, lines: &[Line], url: &str) -> Ledger {
                 continue;
             }
             Event::Submitted(_) => Event::Submitted(provider.job("bytedance/seedance-2.0/text-to-video", "r1")),
-            Event::Rendered { charged, .. } => Event::Rendered { url: format!("{url}/media/clip.mp4"), charged },
+            Event::Rendered { charged, .. } => {
+                Event::Rendered { url: format!("{url}/media/clip.mp4"), charged, last_frame: None }
+            }
             event => event,
         };
         ledger.append(&id, seq, event).await.unwrap();

@@ -11,7 +11,7 @@ use seedpost_core::catalog::{Catalog, Model};
 use seedpost_core::media::MediaInfo;
 use seedpost_core::reference;
 use seedpost_core::rule::Rule;
-use seedpost_render::fetch::{FetchLimits, Fetcher};
+use seedpost_render::fetch::{FetchLimits, Fetcher, Reach};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -83,7 +83,8 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
 
 /// Reads every URL of the list into a file that nobody sees, several at a time, and measures it.
 fn fetch(project: &Project, private_hosts: bool, measured: &mut Measured, bar: &Bar) -> Result<(), Failure> {
-    let limits = FetchLimits { max_bytes: MAX_REMOTE, time: MAX_TIME, redirects: MAX_REDIRECTS, private_hosts };
+    let reach = if private_hosts { Reach::Everywhere } else { Reach::Public };
+    let limits = FetchLimits { max_bytes: MAX_REMOTE, time: MAX_TIME, redirects: MAX_REDIRECTS, reach };
     let fetcher = Fetcher::new(limits)
         .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "run `seedpost doctor`"))?;
     let urls = assets::urls(project);

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::FetchError;
+use super::{FetchError, Reach};
 
 /// Whether an address belongs to the public Internet (IANA special-purpose registries, RFC 6890).
 pub(super) fn is_public(address: IpAddr) -> bool {
@@ -53,17 +53,26 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// Refuses a private address.
-pub(super) fn admit(host: &str, address: IpAddr) -> Result<(), FetchError> {
-    if is_public(address) { Ok(()) } else { Err(FetchError::Private { host: host.to_owned(), address }) }
+fn is_within(address: IpAddr, reach: Reach) -> bool {
+    match reach {
+        Reach::Public => is_public(address),
+        Reach::ThisMachine => is_public(address) || address.is_loopback(),
+        Reach::Everywhere => true,
+    }
 }
 
-/// Keeps the public ones among the addresses that a name has; an error when there is none.
-pub(super) fn keep_public(
+/// Refuses an address out of reach.
+pub(super) fn admit(host: &str, address: IpAddr, reach: Reach) -> Result<(), FetchError> {
+    if is_within(address, reach) { Ok(()) } else { Err(FetchError::Private { host: host.to_owned(), address }) }
+}
+
+/// Keeps those within reach among the addresses that a name has; an error when there is none.
+pub(super) fn keep(
     host: &str,
+    reach: Reach,
     found: impl IntoIterator<Item = SocketAddr>,
 ) -> Result<Vec<SocketAddr>, FetchError> {
-    let (kept, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| is_public(found.ip()));
+    let (kept, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| is_within(found.ip(), reach));
     match (kept.is_empty(), refused.first()) {
         (false, _) => Ok(kept),
         (true, Some(refused)) => Err(FetchError::Private { host: host.to_owned(), address: refused.ip() }),
@@ -71,15 +80,16 @@ pub(super) fn keep_public(
     }
 }
 
-/// Looks names up as the system does, and hides private addresses from the client.
+/// Looks names up as the system does, and hides addresses out of reach from the client.
 #[derive(Debug)]
-pub(super) struct PublicOnly;
+pub(super) struct Within(pub(super) Reach);
 
-impl Resolve for PublicOnly {
+impl Resolve for Within {
     fn resolve(&self, name: Name) -> Resolving {
+        let reach = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let kept: Addrs = Box::new(keep_public(name.as_str(), found)?.into_iter());
+            let kept: Addrs = Box::new(keep(name.as_str(), reach, found)?.into_iter());
             Ok(kept)
         })
     }
@@ -207,18 +217,18 @@ mod tests {
     #[test]
     fn a_name_keeps_its_public_addresses_only() {
         let at = |text: &str| SocketAddr::new(text.parse().unwrap(), 0);
-        let kept = keep_public("both.test", [at("127.0.0.1"), at("8.8.8.8"), at("fd00::1")]).unwrap();
+        let kept = keep("both.test", Reach::Public, [at("127.0.0.1"), at("8.8.8.8"), at("fd00::1")]).unwrap();
         assert_eq!(kept, [at("8.8.8.8")]);
         // As `127.0.0.1.nip.io` would answer, or a name that has changed its mind.
-        let error = keep_public("own.test", [at("127.0.0.1"), at("::1")]).unwrap_err();
+        let error = keep("own.test", Reach::Public, [at("127.0.0.1"), at("::1")]).unwrap_err();
         assert!(matches!(&error, FetchError::Private { host, address }
             if host == "own.test" && address.to_string() == "127.0.0.1"));
-        assert!(matches!(keep_public("none.test", []), Err(FetchError::Failed(_))));
+        assert!(matches!(keep("none.test", Reach::Public, []), Err(FetchError::Failed(_))));
     }
 
     #[tokio::test]
     async fn the_resolver_gives_no_private_address_away() {
-        let Err(error) = PublicOnly.resolve("localhost".parse().unwrap()).await else { panic!("localhost is private") };
+        let Err(error) = Within(Reach::Public).resolve("localhost".parse().unwrap()).await else { panic!("localhost is private") };
         assert!(matches!(error.downcast_ref(), Some(FetchError::Private { .. })), "{error}");
     }
 }

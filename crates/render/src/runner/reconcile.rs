@@ -1,0 +1,82 @@
+//! What the provider's own records say: requests whose reply was lost, and what finished jobs cost.
+
+use seedpost_core::job::{Event, JobRef, Resolution, Take};
+use seedpost_core::shot::TakeId;
+
+use super::{Halt, Runner, Work};
+use crate::ledger::Ledger;
+use crate::provider::{CallError, Candidate, Found, Provider, Sought};
+
+/// How often the provider's list is looked through in one run: it may come late.
+const MAX_LOOKS: u32 = 3;
+
+impl Runner<'_> {
+    /// Looks for a request that may have been taken; answers whether the take can go on. None in the list is no
+    /// proof that nothing was charged, so then a person has to settle it.
+    pub(super) async fn reconcile(&self, work: &Work, take: &Take, looks: &mut u32) -> Result<bool, Halt> {
+        if *looks >= MAX_LOOKS {
+            return Ok(false);
+        }
+        self.wait(u64::from(*looks) * self.manner.pace.most_ms).await?;
+        *looks += 1;
+        self.notify(work, "looking for it", "in the provider's list of requests");
+        match look(self.ledger, self.provider, &work.take, take).await {
+            Ok(Found::NoList) => Ok(false),
+            Ok(Found::Jobs(jobs)) => match jobs.as_slice() {
+                [Candidate { job, words, certain: true }] => {
+                    self.notify(work, "found", format!("{}, {words}", job.request_id));
+                    let event = Event::Resolved(Resolution::Charged(job.clone()));
+                    self.ledger.append(&work.take, take.length, event).await?;
+                    Ok(true)
+                }
+                [] => Ok(true),
+                _ => Ok(false),
+            },
+            Err(Halt::Call(error)) => {
+                self.notify(work, "looking for it", error.message);
+                Ok(error.transient)
+            }
+            Err(halt) => Err(halt),
+        }
+    }
+
+    /// Asks the provider's bill what takes cost whose charge is not known; answers how many it told.
+    pub async fn settle(&self, takes: &[(TakeId, Take)]) -> Result<usize, String> {
+        let jobs: Vec<JobRef> = takes.iter().filter_map(|(_, take)| take.job.clone()).collect();
+        let charges = self.provider.charges(&jobs).await.map_err(|error| error.message)?;
+        let mut told = 0;
+        for (id, take) in takes {
+            let Some(job) = &take.job else { continue };
+            let Some((_, amount)) = charges.iter().find(|(request, _)| *request == job.request_id) else { continue };
+            let event = Event::Charged { amount: *amount };
+            self.ledger.append(id, take.length, event).await.map_err(|error| error.to_string())?;
+            told += 1;
+        }
+        Ok(told)
+    }
+}
+
+/// Searches the provider's list for a take's last request; jobs that belong to other takes are left out.
+async fn look(ledger: &Ledger, provider: &dyn Provider, id: &TakeId, take: &Take) -> Result<Found, Halt> {
+    let Some((sent_ms, body)) = ledger.intended(id).await? else { return Ok(Found::Jobs(Vec::new())) };
+    let sought = Sought { endpoint: take.plan.endpoint.clone(), body, sent_ms };
+    let Found::Jobs(jobs) = provider.find(&sought).await? else { return Ok(Found::NoList) };
+    let mut free = Vec::new();
+    for candidate in jobs {
+        if ledger.owner(take.plan.provider, &candidate.job.request_id).await?.is_none() {
+            free.push(candidate);
+        }
+    }
+    Ok(Found::Jobs(free))
+}
+
+/// As the runner looks, for a person who is asked.
+///
+/// # Errors
+/// The list could not be read, or the ledger failed.
+pub async fn find(ledger: &Ledger, provider: &dyn Provider, id: &TakeId, take: &Take) -> Result<Found, CallError> {
+    look(ledger, provider, id, take).await.map_err(|halt| match halt {
+        Halt::Call(error) => error,
+        other => CallError::lasting(other.to_string()),
+    })
+}
