@@ -128,14 +128,16 @@ pub(crate) fn assets(shot: &Shot, measured: &Measured) -> (Vec<Asset>, Vec<Fault
 
 /// Judges every shot; faults come in the order of the list.
 pub(crate) fn judge(project: &Project, measured: &Measured) -> Vec<Verdict> {
-    let one = |shot: &Shot| {
-        let (assets, unreadable) = assets(shot, measured);
-        let mut verdict = reference::judge(shot, &assets);
-        verdict.faults.splice(0..0, unreadable);
-        verdict.faults.sort_by_key(in_order);
-        verdict
-    };
-    project.list.shots.par_iter().map(one).collect()
+    project.list.shots.par_iter().map(|shot| judge_one(shot, measured)).collect()
+}
+
+/// Judges one shot.
+pub(crate) fn judge_one(shot: &Shot, measured: &Measured) -> Verdict {
+    let (assets, unreadable) = assets(shot, measured);
+    let mut verdict = reference::judge(shot, &assets);
+    verdict.faults.splice(0..0, unreadable);
+    verdict.faults.sort_by_key(in_order);
+    verdict
 }
 
 /// Faults stand in the order of the list, advice last.

@@ -1,13 +1,16 @@
 //! From a valid shot to what is sent and promised: order, inputs, price, fingerprint.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use seedpost_core::catalog::{Catalog, Mode};
-use seedpost_core::cost::Usd;
-use seedpost_core::fault::Severity;
-use seedpost_core::job::Plan;
+use seedpost_core::cost::{ToldPrice, Usd};
+use seedpost_core::fault::{Fault, Severity};
+use seedpost_core::job::{Follows, Plan, Take};
 use seedpost_core::lane::{self, LaneDecision};
 use seedpost_core::reference::{self, Kind, Verdict};
-use seedpost_core::shot::{Location, Shot, ShotDuration, TakeId};
+use seedpost_core::shot::{Location, ProviderName, Shot, TakeId};
 use seedpost_core::spec::Promise;
 use seedpost_render::provider::{Order, Upload};
 use seedpost_render::runner::{Input, Work};
@@ -23,12 +26,16 @@ use crate::uploads::{self, Conformed, Picture, Uploads, sound_type};
 /// A shot, ready to be sent as often as it has takes.
 #[derive(Debug)]
 pub(crate) struct Prepared<'p> {
-    pub(crate) shot: &'p Shot,
+    pub(crate) shot: Cow<'p, Shot>,
     pub(crate) decision: LaneDecision,
     pub(crate) plan: Plan,
     pub(crate) conformed: Vec<Conformed>,
     pub(crate) pictures: Vec<Picture>,
+    /// Numbers of the takes that are asked for in this form.
+    numbers: Vec<u32>,
     order: Order,
+    second_choice: Option<Box<(Plan, Order)>>,
+    mark: Option<String>,
     images: Vec<Input>,
     videos: Vec<Input>,
     audios: Vec<Input>,
@@ -36,14 +43,91 @@ pub(crate) struct Prepared<'p> {
     last_frame: Option<Input>,
 }
 
+/// A checked list: its shots ready to be sent, and what is needed to make others of them.
+#[derive(Debug)]
+pub(crate) struct Desk<'p> {
+    pub(crate) prepared: Vec<Prepared<'p>>,
+    measured: Measured,
+    trim: TrimPlan,
+}
+
 /// Checks the whole list and prepares every shot, on all cores.
 ///
 /// # Errors
 /// All faults of all shots, or the first file that could not be conformed.
-pub(crate) fn prepare(project: &Project) -> Result<Vec<Prepared<'_>>, Failure> {
+pub(crate) fn prepare(project: &Project) -> Result<Desk<'_>, Failure> {
     let (measured, verdicts) = judged(project, &Bar::hidden())?;
-    let plan = TrimPlan::of(project, &measured, None, false)?;
-    prepare_with(project, &measured, &verdicts, &plan, &Bar::hidden())
+    let trim = TrimPlan::of(project, &measured, None, false)?;
+    let prepared = prepare_with(project, &measured, &verdicts, &trim, &Bar::hidden())?;
+    Ok(Desk { prepared, measured, trim })
+}
+
+impl<'p> Desk<'p> {
+    /// Adds the takes that follow others, as the ledger knows them: retries and promotions.
+    ///
+    /// # Errors
+    /// A file that could not be conformed for one of them.
+    pub(crate) fn add_followers(
+        &mut self,
+        project: &'p Project,
+        takes: &BTreeMap<TakeId, Take>,
+    ) -> Result<(), Failure> {
+        for (id, take) in takes {
+            if let (Some(follows), Some(shot)) = (&take.plan.follows, project.list.shot(&id.shot)) {
+                self.add_follower(project, shot, id.number, follows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds one such take, unless it is there.
+    ///
+    /// # Errors
+    /// What is wrong with the changed shot, or a file that could not be conformed.
+    pub(crate) fn add_follower(
+        &mut self,
+        project: &'p Project,
+        shot: &'p Shot,
+        number: u32,
+        follows: &Follows,
+    ) -> Result<&Prepared<'p>, Failure> {
+        let there = |prepared: &Prepared<'_>| {
+            prepared.shot.id == shot.id && prepared.numbers == [number] && prepared.plan.follows.is_some()
+        };
+        if let Some(index) = self.prepared.iter().position(there) {
+            return Ok(&self.prepared[index]);
+        }
+        let changed = follows.change.apply(shot);
+        let verdict = assets::judge_one(&changed, &self.measured);
+        let faults: Vec<Fault> =
+            verdict.faults.iter().filter(|fault| fault.severity == Severity::Error).cloned().collect();
+        if !faults.is_empty() {
+            let name = format!("{} with the change: {}", shot.id, follows.change.words());
+            return Err(Failure::of_faults(name, faults));
+        }
+        let plan = self.trim.shot(shot.id.as_str());
+        let uploads = uploads::make(project, &changed, &self.measured, &verdict, plan)?;
+        let mut prepared = prepare_shot(project, Cow::Owned(changed), &self.measured, uploads)?;
+        prepared.numbers = vec![number];
+        prepared.plan.follows = Some(follows.clone());
+        if let Some((plan, _)) = prepared.second_choice.as_deref_mut() {
+            plan.follows = Some(follows.clone());
+        }
+        for own in self.prepared.iter_mut().filter(|own| own.shot.id == shot.id && own.plan.follows.is_none()) {
+            own.numbers.retain(|own| *own != number);
+        }
+        let last = self.prepared.iter().rposition(|other| other.shot.id == shot.id);
+        let place = last.map_or(self.prepared.len(), |last| last + 1);
+        self.prepared.insert(place, prepared);
+        Ok(&self.prepared[place])
+    }
+
+    /// Takes the prices that a provider told, by endpoint.
+    pub(crate) fn price(&mut self, told: &[(String, ToldPrice)]) {
+        for prepared in &mut self.prepared {
+            prepared.price(told);
+        }
+    }
 }
 
 /// Measures and judges the whole list; warnings are told, advice is `check`'s.
@@ -79,7 +163,7 @@ pub(crate) fn prepare_with<'p>(
     let one = |(shot, verdict): (&'p Shot, &Verdict)| {
         let uploads = uploads::make(project, shot, measured, verdict, plan.shot(shot.id.as_str()))?;
         bar.step();
-        prepare_shot(project, shot, measured, uploads)
+        prepare_shot(project, Cow::Borrowed(shot), measured, uploads)
     };
     let prepared = project.list.shots.par_iter().zip(verdicts).map(one).collect();
     bar.end();
@@ -88,10 +172,11 @@ pub(crate) fn prepare_with<'p>(
 
 fn prepare_shot<'p>(
     project: &Project,
-    shot: &'p Shot,
+    own: Cow<'p, Shot>,
     measured: &Measured,
     uploads: Uploads,
 ) -> Result<Prepared<'p>, Failure> {
+    let shot = own.as_ref();
     let decision = lane::decide(shot);
     let Uploads { sounds, pictures } = uploads;
     let mut seen = Vec::new();
@@ -119,15 +204,47 @@ fn prepare_shot<'p>(
     seen.extend(sounds.iter().flatten().map(|sound| sound.upload_sha256.clone()));
     let order = order(shot, &decision);
     let plan = plan(shot, &decision, &seen);
-    let conformed = sounds.into_iter().flatten().collect();
-    let pictures = pictures.into_values().collect();
-    Ok(Prepared { shot, decision, plan, conformed, pictures, order, images, videos, audios, first_frame, last_frame })
+    let model = Catalog::built_in().model(&shot.render);
+    Ok(Prepared {
+        second_choice: second_choice(shot, &decision, &seen),
+        mark: model.and_then(|model| model.mark.clone()).filter(|_| shot.render.mark_requests),
+        numbers: (1..=shot.takes).collect(),
+        shot: own,
+        decision,
+        plan,
+        conformed: sounds.into_iter().flatten().collect(),
+        pictures: pictures.into_values().collect(),
+        order,
+        images,
+        videos,
+        audios,
+        first_frame,
+        last_frame,
+    })
+}
+
+/// A proxy that does not sell 2k is asked for 1080p instead, before anything is charged.
+fn second_choice(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Option<Box<(Plan, Order)>> {
+    if shot.render.provider != ProviderName::Openai || shot.render.resolution != "2k" {
+        return None;
+    }
+    let mut lesser = shot.clone();
+    lesser.render.resolution = "1080p".to_owned();
+    let second = plan(&lesser, decision, digests);
+    let fingerprint = plan(shot, decision, digests).fingerprint;
+    Some(Box::new((Plan { second_choice: true, fingerprint, ..second }, order(&lesser, decision))))
 }
 
 fn order(shot: &Shot, decision: &LaneDecision) -> Order {
     Order {
         mode: Mode::of(shot),
         prompt: shot.prompt.clone(),
+        negative_prompt: shot.negative_prompt.clone(),
+        language: shot.language.as_deref().map(|tag| tag.split(['-', '_']).next().unwrap_or(tag).to_ascii_lowercase()),
+        draft: shot.draft.is_some() && keeps_drafts(shot),
+        promotes: None,
+        return_last_frame: false,
+        mark: None,
         duration: shot.duration,
         resolution: shot.render.resolution.clone(),
         aspect_ratio: shot.render.aspect_ratio.clone(),
@@ -141,35 +258,42 @@ fn order(shot: &Shot, decision: &LaneDecision) -> Order {
     }
 }
 
+/// Whether the provider has drafts of its own, which it can render in full later: Ark, for 1.5 pro.
+fn keeps_drafts(shot: &Shot) -> bool {
+    shot.render.provider == ProviderName::Ark && shot.render.model == "seedance-1.5-pro"
+}
+
 /// `digests` are those of every file that is sent, in order.
 fn plan(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Plan {
     let catalog = Catalog::built_in();
     let render = &shot.render;
-    let endpoint = catalog
-        .model(render)
-        .and_then(|model| model.endpoints.get(Mode::of(shot).as_str()))
-        .cloned()
-        .unwrap_or_default();
-    let seconds = match shot.duration {
-        ShotDuration::Seconds(seconds) => Some(seconds),
-        ShotDuration::Auto => None,
-    };
+    let model = catalog.model(render);
+    let endpoint = model.and_then(|model| model.endpoint(Mode::of(shot), render)).unwrap_or_default().to_owned();
     let urls: Vec<String> =
         references(shot).iter().map(|item| format!("{} {}", item.kind.as_str(), item.location.as_str())).collect();
-    let shape = json!({
+    let mut shape = json!({
         "provider": render.provider, "endpoint": endpoint, "prompt": shot.prompt, "duration": shot.duration.to_string(), "resolution": render.resolution,
         "aspect_ratio": render.aspect_ratio, "generate_audio": decision.generate_audio, "seed": shot.seed, "locations": urls, "digests": digests,
     });
+    // Keys that older ledgers do not have count only where they are used.
+    if let Some(parent) = &shot.first_frame_from {
+        shape["first_frame_from"] = parent.as_str().into();
+    }
+    if let Some(prompt) = shot.negative_prompt.as_ref().filter(|_| render.provider == ProviderName::Openai) {
+        shape["negative_prompt"] = prompt.as_str().into();
+    }
     Plan {
         provider: render.provider,
         endpoint,
-        estimate: catalog.estimate(shot, decision.generate_audio).unwrap_or(Usd::ZERO),
+        region: (render.provider == ProviderName::Ark).then(|| render.region.clone()),
+        estimate: catalog.estimate(shot, decision.generate_audio, None).unwrap_or(Usd::ZERO),
         fingerprint: digest_text(&shape.to_string()),
-        promise: Promise::seedance(
-            catalog.size(&render.resolution, &render.aspect_ratio),
-            seconds,
-            decision.generate_audio,
+        promise: model.map_or_else(
+            || Promise::seedance(None, None, decision.generate_audio),
+            |model| model.promise(shot, decision.generate_audio),
         ),
+        second_choice: false,
+        follows: None,
     }
 }
 
@@ -213,9 +337,15 @@ fn file_name(name: &str) -> &str {
 }
 
 impl Prepared<'_> {
-    /// The takes that the list asks for.
+    /// The takes that are asked for in this form.
     pub(crate) fn takes(&self) -> impl Iterator<Item = TakeId> {
-        (1..=self.shot.takes).map(|number| TakeId { shot: self.shot.id.clone(), number })
+        self.numbers.iter().map(|number| TakeId { shot: self.shot.id.clone(), number: *number })
+    }
+
+    fn price(&mut self, told: &[(String, ToldPrice)]) {
+        let Some((_, told)) = told.iter().find(|(endpoint, _)| *endpoint == self.plan.endpoint) else { return };
+        let estimate = Catalog::built_in().estimate(&self.shot, self.decision.generate_audio, Some(*told));
+        self.plan.estimate = estimate.unwrap_or(self.plan.estimate);
     }
 
     /// What the runner needs to advance a take.
@@ -224,6 +354,8 @@ impl Prepared<'_> {
             clip: project.clip(&take),
             take,
             order: self.order.clone(),
+            second_choice: self.second_choice.clone(),
+            mark: self.mark.clone(),
             images: self.images.clone(),
             videos: self.videos.clone(),
             audios: self.audios.clone(),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::cost::{self, ToldPrice, Usd};
 use crate::shot::{ProviderName, RenderSettings, Shot, ShotDuration};
+use crate::spec::Promise;
 
 /// The whole table.
 #[derive(Debug, Deserialize)]
@@ -95,6 +96,12 @@ pub struct Model {
     pub inline: bool,
     /// The largest request, in bytes.
     pub request_bytes: Option<u64>,
+    /// How many channels its sound is told to have.
+    #[serde(default = "stereo")]
+    pub channels: u32,
+    /// Resolutions that it delivers as HEVC.
+    #[serde(default)]
+    pub hevc: Vec<String>,
     /// Whether it takes a negative prompt.
     #[serde(default)]
     pub negative_prompt: bool,
@@ -120,6 +127,10 @@ impl Range {
     pub fn contains(self, value: u64) -> bool {
         (u64::from(self.min)..=u64::from(self.max)).contains(&value)
     }
+}
+
+fn stereo() -> u32 {
+    2
 }
 
 /// What a thousand tokens cost.
@@ -256,7 +267,10 @@ impl Catalog {
         [Mode::Text, Mode::Image, Mode::Reference].into_iter().find_map(|mode| {
             self.models
                 .iter()
-                .find(|row| row.endpoints.get(mode.as_str()).is_some_and(|own| own == endpoint))
+                .find(|row| {
+                    let own = row.endpoints.get(mode.as_str());
+                    own.is_some_and(|own| own == endpoint || row.byteplus.as_deref() == Some(endpoint))
+                })
                 .map(|row| (row, mode))
         })
     }
@@ -339,6 +353,25 @@ impl Model {
         let own = self.endpoints.get(mode.as_str())?;
         let byteplus = render.provider == ProviderName::Ark && render.region == "ap-southeast";
         if byteplus { self.byteplus.as_deref() } else { Some(own) }
+    }
+
+    /// What a clip of a shot is promised to be.
+    #[must_use]
+    pub fn promise(&self, shot: &Shot, generate_audio: bool) -> Promise {
+        let render = &shot.render;
+        let seconds = match shot.duration {
+            ShotDuration::Seconds(seconds) => Some(seconds),
+            ShotDuration::Auto => None,
+        };
+        let size = Catalog::built_in().size(&render.resolution, &render.aspect_ratio);
+        let mut promise = Promise::seedance(size, seconds, generate_audio);
+        if self.hevc.contains(&render.resolution) {
+            promise.video_codec = "hevc".to_owned();
+        }
+        if let Some(audio) = &mut promise.audio {
+            audio.channels = self.channels;
+        }
+        promise
     }
 
     /// Who says so, and when.

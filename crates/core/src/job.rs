@@ -82,6 +82,9 @@ pub struct Plan {
     pub provider: ProviderName,
     /// The provider's own name for the model.
     pub endpoint: String,
+    /// Which of the provider's regions, where it has any.
+    #[serde(default)]
+    pub region: Option<String>,
     /// The most it should cost.
     pub estimate: Usd,
     /// SHA-256 over everything that shapes the request, in hex.
@@ -415,6 +418,7 @@ pub(crate) mod tests {
         Plan {
             provider: ProviderName::Simulator,
             endpoint: "x".into(),
+            region: None,
             estimate: Usd::from_micros(5),
             fingerprint: "f".into(),
             promise,

@@ -32,6 +32,7 @@ fn plan() -> Event {
     Event::Planned(Plan {
         provider: ProviderName::Fal,
         endpoint: "bytedance/seedance-2.0/text-to-video".into(),
+        region: None,
         estimate: PRICE,
         fingerprint: "f".into(),
         promise: Promise::seedance(None, None, true),

@@ -1,55 +1,72 @@
 //! `run`: renders every take that is missing, then finishes it.
 
-use std::path::PathBuf;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use clap::Args;
-use seedpost_core::job::{Event, Phase, PollPace, Take};
-use seedpost_core::shot::{ProviderName, TakeId};
+use seedpost_core::cost::Usd;
+use seedpost_core::job::{Phase, Take};
+use seedpost_core::shot::TakeId;
 use seedpost_core::spec::Weight;
-use seedpost_render::Secret;
-use seedpost_render::ledger::Ledger;
-use seedpost_render::provider::Provider;
-use seedpost_render::provider::fal::Fal;
-use seedpost_render::runner::{Manner, Outcome, Runner, Work, may_repeat};
-use seedpost_simulator::{Config, Simulator};
+use seedpost_render::runner::Outcome;
 use serde_json::json;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::{List, block_on};
+use crate::batch::Batch;
+use crate::door::{self, KEY_LIMIT};
 use crate::finish::{Finish, Finished, Job, finish};
 use crate::keys::Environment;
 use crate::output::{Exit, Failure, note, result_json, say, table};
-use crate::prepare::{Prepared, prepare};
-use crate::progress::{Progress, Style};
-use crate::project::{Project, ledger_failure, make_folder, worker_program};
-
-/// How jobs are asked after: the simulator is near, providers take a minute or more.
-const NEAR: PollPace = PollPace { least_ms: 100, most_ms: 1000 };
-const FAR: PollPace = PollPace { least_ms: 2000, most_ms: 15_000 };
+use crate::prepare::{Desk, Prepared, prepare};
+use crate::prices;
+use crate::progress::Style;
+use crate::project::{Project, ledger_failure};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     list: List,
-    /// How many takes are under way at once.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=40))]
+    /// How many takes are under way at once; a key has room for 3, unless SEEDPOST_KEY_LIMIT says that the account
+    /// has more.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
     /// How many minutes to wait for jobs under way; a later run goes on waiting.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     wait_minutes: u16,
+    /// Spend at most this, in place of the list's limit.
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    budget: Option<Usd>,
+    /// Ask before requests are sent that together cost more than this.
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    approve_over: Option<Usd>,
+    /// Answer that question with yes.
+    #[arg(long)]
+    yes: bool,
+    /// Listen to jobs as streams, where the provider has them; else they are asked after.
+    #[arg(long)]
+    follow: bool,
+    /// Render only; the next run finishes.
+    #[arg(long)]
+    no_finish: bool,
+}
+
+fn dollars(text: &str) -> Result<Usd, String> {
+    text.parse().map_err(|()| "write dollars, such as 25.00".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exit, Failure> {
     let project = arguments.list.open()?;
     let _lock = project.lock()?;
     project.sweep();
-    let prepared = prepare(&project)?;
-    let (outcomes, takes) = block_on(render(&project, &prepared, arguments, style))??;
-    let jobs = takes
-        .iter()
-        .filter_map(|(take, prepared, state, at)| Job::new(take.clone(), prepared, state.clone(), *at))
+    let concurrency = concurrency(&project, arguments)?;
+    let mut desk = prepare(&project)?;
+    let (outcomes, takes) = block_on(render(&project, &mut desk, arguments, concurrency, style))??;
+    let takes: Vec<Standing<'_>> = takes
+        .into_iter()
+        .filter_map(|(index, id, take, at)| Some((id, desk.prepared.get(index)?, take, at)))
         .collect();
+    let jobs = if arguments.no_finish { Vec::new() } else { takes.iter().filter_map(job).collect() };
     let Finish { finished, failures } = finish(&project, jobs);
     let worked = !outcomes.is_empty() || finished.iter().any(|finished| finished.worked);
     if json {
@@ -67,70 +84,81 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
 /// A take as it stands after a run: its name, its shot, its state, and when the last event came.
 type Standing<'p> = (TakeId, &'p Prepared<'p>, Take, u64);
 
+fn job<'p>((id, prepared, take, at): &Standing<'p>) -> Option<Job<'p>> {
+    Job::new(id.clone(), prepared, take.clone(), *at)
+}
+
+/// More than a key has room for would only wait.
+fn concurrency(project: &Project, arguments: &Arguments) -> Result<usize, Failure> {
+    use seedpost_core::shot::ProviderName::Simulator;
+    let paid = project.list.shots.iter().any(|shot| shot.render.provider != Simulator);
+    let limit = door::key_limit(&Environment::read(&project.root))?;
+    if paid && arguments.concurrency > limit {
+        let message = format!("--concurrency {} is more than the key's room of {limit}", arguments.concurrency);
+        let fix = format!("new accounts run 2 at once; set SEEDPOST_KEY_LIMIT where yours may have more than {KEY_LIMIT}");
+        return Err(Failure::new(Exit::Usage, message, fix));
+    }
+    Ok(arguments.concurrency.into())
+}
+
+/// As [`Standing`], with the place of the shot on the desk.
+type Placed = (usize, TakeId, Take, u64);
+
 async fn render<'p>(
-    project: &Project,
-    prepared: &'p [Prepared<'p>],
+    project: &'p Project,
+    desk: &mut Desk<'p>,
     arguments: &Arguments,
+    concurrency: usize,
     style: Style,
-) -> Result<(Vec<(TakeId, Outcome)>, Vec<Standing<'p>>), Failure> {
+) -> Result<(Vec<(TakeId, Outcome)>, Vec<Placed>), Failure> {
     let ledger = project.ledger().await?;
-    ledger.set_limit(project.list.budget).await.map_err(|error| ledger_failure(&error))?;
-    let mut works: Vec<(ProviderName, Work)> = Vec::new();
-    for prepared in prepared {
-        for take in prepared.takes() {
-            if let Some(provider) = wanted(&ledger, prepared, &take).await? {
-                make_folder(&project.take_folder(&take))?;
-                works.push((provider, prepared.work(project, take)));
-            }
+    let failed = |error| ledger_failure(&error);
+    ledger.set_limit(arguments.budget.or(project.list.budget)).await.map_err(failed)?;
+    desk.add_followers(project, &ledger.takes().await.map_err(failed)?)?;
+    let told = prices::told(project, desk).await;
+    told.note();
+    desk.price(&told.prices);
+    let batch = Batch {
+        project,
+        ledger,
+        concurrency,
+        patience: Duration::from_secs(u64::from(arguments.wait_minutes) * 60),
+        follow: arguments.follow,
+        style,
+        stop: stop_on_ctrl_c(),
+    };
+    if let Some(limit) = arguments.approve_over {
+        let (count, total) = batch.price(desk).await?;
+        if total > limit && !arguments.yes {
+            approve(count, total, limit)?;
         }
     }
-    let stop = stop_on_ctrl_c();
-    let mut outcomes = Vec::new();
-    for provider in [ProviderName::Simulator, ProviderName::Fal] {
-        let works: Vec<Work> =
-            works.iter().filter(|(name, _)| *name == provider).map(|(_, work)| work.clone()).collect();
-        if !works.is_empty() {
-            outcomes.extend(render_with(project, &ledger, provider, works, arguments, style, stop.clone()).await?);
-        }
-    }
+    let outcomes = batch.run(desk).await?;
     let mut standing = Vec::new();
-    for prepared in prepared {
+    for (index, prepared) in desk.prepared.iter().enumerate() {
         for id in prepared.takes() {
-            let history = ledger.history(&id).await.map_err(|error| ledger_failure(&error))?;
+            let history = batch.ledger.history(&id).await.map_err(failed)?;
             let at = history.last().map_or(0, |line| line.at_ms);
             let take = Take::fold(history.into_iter().map(|line| (line.at_ms, line.event)));
             let take = take
                 .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "restore the ledger from a copy"))?;
-            standing.extend(take.map(|take| (id, prepared, take, at)));
+            standing.extend(take.map(|take| (index, id, take, at)));
         }
     }
     Ok((outcomes, standing))
 }
 
-/// Plans a take where it has to be; answers its provider when there is anything to do for it.
-async fn wanted(ledger: &Ledger, prepared: &Prepared<'_>, id: &TakeId) -> Result<Option<ProviderName>, Failure> {
-    let failed = |error| ledger_failure(&error);
-    let take = ledger.take(id).await.map_err(failed)?;
-    let changed = take.as_ref().is_some_and(|take| take.plan.fingerprint != prepared.plan.fingerprint);
-    let plan_again = match take.as_ref().map(|take| &take.phase) {
-        None => true,
-        Some(Phase::Ready { .. }) => changed,
-        Some(Phase::Failed(failure)) => !failure.owed && (changed || may_repeat(failure)),
-        Some(_) => false,
-    };
-    if plan_again {
-        let length = take.map_or(0, |take| take.length);
-        let take = ledger.append(id, length, Event::Planned(prepared.plan.clone())).await.map_err(failed)?;
-        return Ok(Some(take.plan.provider));
+/// Asks the person at the terminal; where nobody can be asked, nothing is sent.
+fn approve(count: usize, total: Usd, limit: Usd) -> Result<(), Failure> {
+    let question = format!("{count} requests for about {total}, which is over {limit}");
+    let refused = |fix: &str| Failure::new(Exit::Budget, format!("{question}: not approved; nothing was sent"), fix);
+    if !std::io::stdin().is_terminal() {
+        return Err(refused("run it in a terminal, or say --yes"));
     }
-    let Some(take) = take else { return Ok(None) };
-    if changed {
-        let door = take.plan.provider.as_str();
-        note(format_args!("warning: {id} was sent to {door} before its shot, files or provider were changed"));
-        note("  fix: raise `takes` for a new one; keep trials on the simulator in a folder of their own");
-    }
-    let open = matches!(take.phase, Phase::Ready { .. } | Phase::Running { .. } | Phase::Rendered { .. });
-    Ok(open.then_some(take.plan.provider))
+    let _ = write!(std::io::stderr(), "{question}. Send them? [y/N] ");
+    let mut answer = String::new();
+    let _ = std::io::stdin().read_line(&mut answer);
+    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(refused("ask for fewer or cheaper takes")) }
 }
 
 /// Becomes true at the first Ctrl-C; a second one ends the program at once.
@@ -145,82 +173,6 @@ fn stop_on_ctrl_c() -> watch::Receiver<bool> {
         }
     });
     receiver
-}
-
-async fn render_with(
-    project: &Project,
-    ledger: &Ledger,
-    name: ProviderName,
-    works: Vec<Work>,
-    arguments: &Arguments,
-    style: Style,
-    stop: watch::Receiver<bool>,
-) -> Result<Vec<(TakeId, Outcome)>, Failure> {
-    let door = open_door(project, name).await?;
-    let pace = if name == ProviderName::Simulator { NEAR } else { FAR };
-    let (notices, mut watched) = mpsc::unbounded_channel();
-    let patience = Duration::from_secs(u64::from(arguments.wait_minutes) * 60);
-    let manner = Manner { pace, concurrency: arguments.concurrency.into(), patience };
-    let runner = Runner::new(ledger, door.provider.as_ref(), manner, stop, notices);
-    let mut progress = Progress::new(style);
-    let mut work = Box::pin(runner.run(works));
-    loop {
-        tokio::select! {
-            outcomes = &mut work => {
-                while let Ok(notice) = watched.try_recv() {
-                    progress.show(&notice);
-                }
-                return Ok(outcomes);
-            }
-            Some(notice) = watched.recv() => progress.show(&notice),
-        }
-    }
-}
-
-/// A provider, and the simulator behind it where this program runs one.
-struct Door {
-    provider: Box<dyn Provider>,
-    _simulator: Option<Simulator>,
-}
-
-async fn open_door(project: &Project, name: ProviderName) -> Result<Door, Failure> {
-    let environment = Environment::read(&project.root);
-    let unusable =
-        |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, error.to_string(), "run `seedpost doctor`");
-    if name == ProviderName::Fal {
-        let missing = || {
-            Failure::new(
-                Exit::Usage,
-                "FAL_KEY is not set",
-                "set it in the environment or in `.env` beside the shot list, or use --provider simulator",
-            )
-        };
-        let key = Secret::new(environment.get("FAL_KEY").ok_or_else(missing)?);
-        let fal = match environment.address("SEEDPOST_FAL_URL", "FAL_KEY") {
-            Some(url) => Fal::at(&url, key, false),
-            None => Fal::new(key),
-        };
-        return Ok(Door { provider: Box::new(fal.map_err(|error| unusable(&error))?), _simulator: None });
-    }
-    let key = Secret::new("simulator".to_owned());
-    let (url, simulator) = match environment.get("SEEDPOST_SIMULATOR_URL") {
-        Some(url) => (url, None),
-        None => {
-            let simulator = start_simulator(project.hidden().join("simulator")).await?;
-            (simulator.url(), Some(simulator))
-        }
-    };
-    let provider = Fal::at(&url, key, true).map_err(|error| unusable(&error))?;
-    Ok(Door { provider: Box::new(provider), _simulator: simulator })
-}
-
-async fn start_simulator(folder: PathBuf) -> Result<Simulator, Failure> {
-    let config = Config { listen: ([127, 0, 0, 1], 0).into(), folder, worker: worker_program(), parallel: 2 };
-    let started = tokio::time::timeout(Duration::from_secs(10), Simulator::start(config)).await;
-    let started = started.map_err(std::io::Error::other).flatten();
-    started.map_err(|error| {
-        Failure::new(Exit::Internal, format!("failed to start the simulator: {error}"), "run `seedpost doctor`")
-    })
 }
 
 fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {

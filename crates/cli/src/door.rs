@@ -1,0 +1,148 @@
+//! The providers' doors, opened with this machine's keys.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use seedpost_core::job::{Plan, PollPace};
+use seedpost_core::shot::ProviderName;
+use seedpost_render::Secret;
+use seedpost_render::provider::ark::Ark;
+use seedpost_render::provider::fal::Fal;
+use seedpost_render::provider::proxy::Proxy;
+use seedpost_render::provider::{Provider, SetupError};
+use seedpost_render::slots::Slots;
+use seedpost_simulator::{Config, Simulator};
+
+use crate::keys::Environment;
+use crate::output::{Exit, Failure};
+use crate::project::{Project, worker_program};
+
+/// How jobs are asked after: what runs on this machine is near, providers take a minute or more.
+const NEAR: PollPace = PollPace { least_ms: 100, most_ms: 1000 };
+const FAR: PollPace = PollPace { least_ms: 2000, most_ms: 15_000 };
+/// How many jobs a key may have under way, unless `SEEDPOST_KEY_LIMIT` says that the account has more.
+pub(crate) const KEY_LIMIT: u16 = 3;
+
+/// Which door: the provider, and its region where it has any.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Way {
+    pub(crate) provider: ProviderName,
+    pub(crate) region: Option<String>,
+}
+
+impl Way {
+    /// The door that a take was, or is to be, sent through.
+    pub(crate) fn of(plan: &Plan) -> Way {
+        Way { provider: plan.provider, region: plan.region.clone() }
+    }
+}
+
+/// A provider, and the simulator behind it where this program runs one.
+pub(crate) struct Door {
+    pub(crate) provider: Box<dyn Provider>,
+    pub(crate) pace: PollPace,
+    /// Room under the key; none is counted where no money is spent.
+    pub(crate) slots: Option<Slots>,
+    _simulator: Option<Simulator>,
+}
+
+/// Opens a door.
+///
+/// # Errors
+/// A key or address is missing or unusable, or the simulator cannot be started.
+pub(crate) async fn open(project: &Project, way: &Way) -> Result<Door, Failure> {
+    if way.provider == ProviderName::Simulator {
+        return open_simulator(project).await;
+    }
+    let environment = Environment::read(&project.root);
+    let (key_name, address_name) = names(way.provider);
+    let missing = |name: &str| {
+        let fix = "set it in the environment or in `.env` beside the shot list, or use --provider simulator";
+        Failure::new(Exit::Usage, format!("{name} is not set"), fix)
+    };
+    let key = Secret::new(environment.get(key_name).ok_or_else(|| missing(key_name))?);
+    let address = environment.address(address_name, key_name);
+    let near = address.as_deref().is_some_and(|address| address.contains("://127.0.0.1") || address.contains("://[::1]"));
+    let slots = Slots::new(slots_folder(), way.provider.as_str(), &key, key_limit(&environment)?);
+    let hooks = crate::webhook::webhook_urls(project);
+    let provider: Box<dyn Provider> = match way.provider {
+        ProviderName::Ark => {
+            let base = address.unwrap_or_else(|| Ark::base(way.region.as_deref().unwrap_or_default()).to_owned());
+            Box::new(usable(Ark::at(&base, key))?.with_callback(hooks.map(|hooks| hooks.ark)))
+        }
+        ProviderName::Openai => {
+            let base = address.ok_or_else(|| missing(address_name))?;
+            Box::new(usable(Proxy::at(&base, key))?)
+        }
+        _ => {
+            let fal = match address {
+                Some(url) => Fal::at(&url, key, false),
+                None => Fal::new(key),
+            };
+            Box::new(usable(fal)?.with_webhook(hooks.map(|hooks| hooks.fal)))
+        }
+    };
+    Ok(Door { provider, pace: if near { NEAR } else { FAR }, slots: Some(slots), _simulator: None })
+}
+
+fn usable<T>(door: Result<T, SetupError>) -> Result<T, Failure> {
+    door.map_err(|error| Failure::new(Exit::Usage, error.to_string(), "correct the variable that holds the address"))
+}
+
+/// The variables that hold a provider's key, and an address in place of its own.
+pub(crate) fn names(provider: ProviderName) -> (&'static str, &'static str) {
+    match provider {
+        ProviderName::Ark => ("ARK_API_KEY", "SEEDPOST_ARK_URL"),
+        ProviderName::Openai => ("SEEDANCE_API_KEY", "SEEDANCE_API_BASE"),
+        ProviderName::Fal | ProviderName::Simulator => ("FAL_KEY", "SEEDPOST_FAL_URL"),
+    }
+}
+
+/// How many jobs a key may have under way at once.
+///
+/// # Errors
+/// `SEEDPOST_KEY_LIMIT` is no number from 1 to 1000.
+pub(crate) fn key_limit(environment: &Environment) -> Result<u16, Failure> {
+    let Some(text) = environment.get("SEEDPOST_KEY_LIMIT") else { return Ok(KEY_LIMIT) };
+    let limit = text.parse().ok().filter(|limit| (1..=1000).contains(limit));
+    limit.ok_or_else(|| {
+        let message = format!("SEEDPOST_KEY_LIMIT is {text:?}");
+        Failure::new(Exit::Usage, message, "write how many jobs the account may have at once, from 1 to 1000")
+    })
+}
+
+/// A folder of this user's own on this machine.
+fn slots_folder() -> PathBuf {
+    let own = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = || own("XDG_CACHE_HOME").or_else(|| own("HOME").map(|home| home.join(".cache")));
+    own("XDG_RUNTIME_DIR")
+        .filter(|path| path.is_dir())
+        .or_else(cache)
+        .unwrap_or_else(std::env::temp_dir)
+        .join("seedpost/slots")
+}
+
+async fn open_simulator(project: &Project) -> Result<Door, Failure> {
+    let environment = Environment::read(&project.root);
+    let (url, simulator) = match environment.get("SEEDPOST_SIMULATOR_URL") {
+        Some(url) => (url, None),
+        None => {
+            let simulator = start_simulator(&project.hidden().join("simulator")).await?;
+            (simulator.url(), Some(simulator))
+        }
+    };
+    let hooks = crate::webhook::webhook_urls(project);
+    let fal = usable(Fal::at(&url, Secret::new("simulator".to_owned()), true))?;
+    let provider = Box::new(fal.with_webhook(hooks.map(|hooks| hooks.fal)));
+    Ok(Door { provider, pace: NEAR, slots: None, _simulator: simulator })
+}
+
+async fn start_simulator(folder: &Path) -> Result<Simulator, Failure> {
+    let config =
+        Config { listen: ([127, 0, 0, 1], 0).into(), folder: folder.to_owned(), worker: worker_program(), parallel: 2 };
+    let started = tokio::time::timeout(Duration::from_secs(10), Simulator::start(config)).await;
+    let started = started.map_err(std::io::Error::other).flatten();
+    started.map_err(|error| {
+        Failure::new(Exit::Internal, format!("failed to start the simulator: {error}"), "run `seedpost doctor`")
+    })
+}
