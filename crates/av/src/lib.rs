@@ -5,9 +5,15 @@
 
 pub mod clip;
 
+mod colour;
+
+pub mod last_frame;
+
 mod picture;
 
 pub mod probe;
+
+mod source;
 
 pub mod transcode;
 

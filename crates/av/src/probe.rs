@@ -136,14 +136,14 @@ fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Vi
 }
 
 /// The shape of a pixel; square where it is not told.
-fn pixel_aspect(decoder: &codec::decoder::Video) -> (u32, u32) {
+pub(crate) fn pixel_aspect(decoder: &codec::decoder::Video) -> (u32, u32) {
     let shape = decoder.aspect_ratio();
     let side = |value: i32| u32::try_from(value).ok().filter(|value| *value > 0);
     side(shape.numerator()).zip(side(shape.denominator())).unwrap_or((1, 1))
 }
 
 /// The quarter turns of a stream's display matrix, clockwise; anything else counts as upright.
-fn rotation(stream: &format::stream::Stream<'_>) -> u16 {
+pub(crate) fn rotation(stream: &format::stream::Stream<'_>) -> u16 {
     let matrix = stream.side_data().find(|data| data.kind() == packet::side_data::Type::DisplayMatrix);
     let cell = |index: usize| {
         let bytes = matrix.as_ref()?.data().get(index * 4..)?.first_chunk()?;

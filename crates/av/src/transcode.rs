@@ -5,7 +5,6 @@
 
 mod pictures;
 mod sound;
-mod source;
 mod target;
 
 use std::path::Path;
@@ -13,9 +12,9 @@ use std::path::Path;
 use seedpost_core::time::{FrameRate, Frames};
 
 use crate::AvError;
+use crate::source::Source;
 use pictures::Pictures;
 use sound::Sound;
-use source::Source;
 use target::Target;
 
 /// The most frames of one copy: two hours at 120 frames a second.
@@ -65,6 +64,12 @@ impl Copy<'_> {
             return Err(AvError::Request("a picture turns by 0, 90, 180 or 270 degrees"));
         }
         Ok(())
+    }
+
+    /// When the first frame is shown, in microseconds since the source's picture begins.
+    fn start_micros(&self) -> i64 {
+        let micros = i128::from(self.start.0) * i128::from(self.rate.den()) * 1_000_000;
+        i64::try_from(micros / i128::from(self.rate.num())).unwrap_or(0)
     }
 
     /// Bits a second of picture that keep the file within its limit, with half a second in the rate buffer.
@@ -132,6 +137,7 @@ fn from_keyframe(copy: &Copy<'_>, bit_rate: Option<u64>) -> Result<(), Stop> {
 
 fn pass(copy: &Copy<'_>, bit_rate: Option<u64>, seek: bool) -> Result<(), Stop> {
     let mut source = Source::open(copy.source)?;
+    source.add_sound()?;
     let mut target = Target::create(copy.out, copy.max_bytes)?;
     let mut pictures = Pictures::add(&mut target, &source, copy, bit_rate)?;
     let mut sound = match source.audio {
@@ -139,7 +145,7 @@ fn pass(copy: &Copy<'_>, bit_rate: Option<u64>, seek: bool) -> Result<(), Stop> 
         None => None,
     };
     if seek {
-        pictures.sought = source.seek(copy)?;
+        pictures.sought = source.seek(copy.start_micros()).map_err(|_| Stop::SoughtPast)?;
     }
     target.begin()?;
     while !(pictures.is_done() && sound.as_ref().is_none_or(Sound::is_done)) {

@@ -31,6 +31,13 @@ pub enum Request {
     Clip(ClipOrder),
     /// Make an upload copy of a video: H.264 at a constant rate, and AAC where there is sound.
     Transcode(TranscodeOrder),
+    /// Write the last picture that a video shows as a PNG: 8-bit RGB, upright, square pixels.
+    LastFrame {
+        /// The file to read.
+        source: PathBuf,
+        /// The file to write; its folder exists. It may be left in part where the worker fails.
+        out: PathBuf,
+    },
 }
 
 /// A clip to encode.
@@ -166,6 +173,14 @@ impl Worker {
     /// As [`Worker::probe`]; `Failed` too where the copy does not get small enough.
     pub fn transcode(&mut self, order: TranscodeOrder) -> Result<(), WorkerError> {
         self.ask(&Request::Transcode(order), TRANSCODE_PATIENCE.max(self.patience)).map(|_| ())
+    }
+
+    /// Writes the last picture that a video shows as a PNG. The same source gives the same bytes.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`]; `Failed` too where no picture of it can be decoded.
+    pub fn last_frame(&mut self, source: PathBuf, out: PathBuf) -> Result<(), WorkerError> {
+        self.ask(&Request::LastFrame { source, out }, self.patience).map(|_| ())
     }
 
     fn ask(&mut self, request: &Request, patience: Duration) -> Result<Answer, WorkerError> {

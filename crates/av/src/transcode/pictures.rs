@@ -5,13 +5,10 @@ use ffmpeg_next::util::error::EAGAIN;
 use ffmpeg_next::{Dictionary, Error, Packet, Rational, codec, color, decoder, encoder, format, frame};
 use seedpost_core::time::FrameRate;
 
-use super::source::{Clock, Source};
 use super::target::Target;
 use super::{Copy, Stop};
-use crate::AvError;
-
-/// Threads of decoder and encoder: the same on each machine, since the encoder's bytes depend on it.
-const THREADS: &str = "4";
+use crate::source::{Clock, Source, THREADS};
+use crate::{AvError, colour};
 
 /// The picture from the source's packets to the target's.
 pub(super) struct Pictures {
@@ -43,7 +40,7 @@ impl Pictures {
         copy: &Copy<'_>,
         bit_rate: Option<u64>,
     ) -> Result<Pictures, AvError> {
-        let decoder = open_decoder(source)?;
+        let decoder = source.decoder()?;
         let codec = encoder::find_by_name("libx264").ok_or(AvError::NoEncoder("libx264"))?;
         let mut stream = target.file.add_stream(codec)?;
         let mut encoder = codec::context::Context::new_with_codec(codec).encoder().video()?;
@@ -165,16 +162,6 @@ fn tick(rate: FrameRate) -> Rational {
     Rational(cell(rate.den()), cell(rate.num()))
 }
 
-fn open_decoder(source: &Source) -> Result<decoder::Video, AvError> {
-    let stream = source.input.stream(source.video).ok_or(AvError::Request("a stream is gone"))?;
-    let mut decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder();
-    decoder.set_packet_time_base(stream.time_base());
-    let codec = decoder::find(decoder.id()).ok_or(AvError::Request("this FFmpeg cannot decode its picture"))?;
-    let mut options = Dictionary::new();
-    options.set("threads", THREADS);
-    Ok(decoder.open_as_with(codec, options)?.video()?)
-}
-
 fn encoder_options(bit_rate: Option<u64>) -> Dictionary<'static> {
     let mut options = Dictionary::new();
     options.set("preset", "fast");
@@ -193,17 +180,11 @@ fn encoder_options(bit_rate: Option<u64>) -> Dictionary<'static> {
 
 /// Says what the copy's numbers mean as colours, which players else guess by the size of the picture.
 fn tag_colours(encoder: &mut encoder::video::Video, decoder: &decoder::Video) {
-    let large = decoder.width() >= 1280 || decoder.height() > 576;
-    let name = decoder.format().descriptor().map_or("", |descriptor| descriptor.name());
     // Of RGB the scaler makes BT.601; of that, and of JPEG's full range, it makes video range.
-    let coded = ["yuv", "yuyv", "uyvy", "nv", "p0"].iter().any(|kind| name.contains(kind));
-    let kept = coded && !name.starts_with("yuvj");
-    encoder.set_colorspace(match decoder.color_space() {
-        _ if !coded => color::Space::SMPTE170M,
-        color::Space::Unspecified if large => color::Space::BT709,
-        color::Space::Unspecified => color::Space::SMPTE170M,
-        space => space,
-    });
+    let coded = colour::is_coded(decoder.format());
+    let space = colour::space(decoder.color_space(), decoder.width(), decoder.height());
+    encoder.set_colorspace(if coded { space } else { color::Space::SMPTE170M });
+    let kept = coded && !colour::is_jpeg(decoder.format());
     encoder.set_color_range(if kept { decoder.color_range() } else { color::Range::MPEG });
     encoder.set_color_primaries(decoder.color_primaries());
     encoder.set_color_transfer_characteristic(decoder.color_transfer_characteristic());

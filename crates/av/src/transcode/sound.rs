@@ -4,10 +4,10 @@ use ffmpeg_next::software::resampling;
 use ffmpeg_next::{ChannelLayout, Dictionary, Packet, Rational, codec, decoder, encoder, format, frame};
 use seedpost_core::time::{Rounding, SampleRate};
 
-use super::source::{Clock, Source, ticks};
 use super::target::Target;
 use super::{Copy, SOUND_BITS, Stop};
 use crate::AvError;
+use crate::source::{Clock, Source, ticks};
 
 /// Samples a second.
 const HERTZ: u32 = 48_000;

@@ -6,7 +6,7 @@
 use std::io::{BufRead, Write};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use seedpost_av::{AvError, clip, probe, transcode};
+use seedpost_av::{AvError, clip, last_frame, probe, transcode};
 use seedpost_media::worker::{Answer, Request};
 
 /// The most memory that the worker may map, in bytes.
@@ -46,6 +46,7 @@ fn perform(request: Request) -> Result<Answer, AvError> {
             };
             clip::write(&clip).map(|()| Answer::Done)
         }
+        Request::LastFrame { source, out } => last_frame::write(&source, &out).map(|()| Answer::Done),
         Request::Transcode(order) => {
             let copy = transcode::Copy {
                 source: &order.source,

@@ -1,35 +1,36 @@
-//! The file that a copy is read from: its streams, its packets, and its clock.
+//! A file whose picture is read: its streams, its packets, its decoder, and its clock.
 
 use std::path::Path;
 
-use ffmpeg_next::{Packet, Rational, codec, format, media, rescale::Rescale};
+use ffmpeg_next::{Dictionary, Packet, Rational, codec, decoder, format, media, rescale::Rescale};
 use seedpost_core::time::FrameRate;
 
-use super::{Copy, Stop};
 use crate::{AvError, probe};
 
 /// Microseconds in a second: the clock of whole files.
 const MICROS: i64 = 1_000_000;
-/// How long before the first frame reading begins, in microseconds, so that sound decoders settle.
+/// Threads of decoder and encoder: the same on each machine, since an encoder's bytes depend on it.
+pub(crate) const THREADS: &str = "4";
+/// How long before the time sought reading begins, in microseconds, so that sound decoders settle.
 const LEAD: i64 = MICROS;
-/// Starts before this are read from the beginning, in microseconds.
+/// What is sought before this is read from the beginning, in microseconds.
 const NEAR: i64 = 3 * MICROS;
 
 /// A file being read.
-pub(super) struct Source {
-    pub(super) input: format::context::Input,
+pub(crate) struct Source {
+    pub(crate) input: format::context::Input,
     /// The stream of the picture.
-    pub(super) video: usize,
-    /// The stream of the sound.
-    pub(super) audio: Option<usize>,
+    pub(crate) video: usize,
+    /// The stream of the sound, once it is wanted.
+    pub(crate) audio: Option<usize>,
     /// The clock of the picture.
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
     /// The end of the last packet, in microseconds since the file's beginning.
     end: i64,
 }
 
 impl Source {
-    pub(super) fn open(path: &Path) -> Result<Source, AvError> {
+    pub(crate) fn open(path: &Path) -> Result<Source, AvError> {
         let input = probe::open(path)?;
         let video = input.streams().best(media::Type::Video);
         let video = video.filter(|stream| !stream.disposition().contains(format::stream::Disposition::ATTACHED_PIC));
@@ -37,20 +38,44 @@ impl Source {
         let (index, start) = (video.index(), video.start_time());
         let base = video.time_base();
         let zero = if start == i64::MIN { 0 } else { start };
-        let audio = decodable_sound(&input)?;
-        Ok(Source { video: index, audio, clock: Clock { zero, base: ticks(base)? }, input, end: 0 })
+        Ok(Source { video: index, audio: None, clock: Clock { zero, base: ticks(base)? }, input, end: 0 })
     }
 
-    /// Goes to a keyframe before the first frame where the container has an index of them; tells whether.
-    pub(super) fn seek(&mut self, copy: &Copy<'_>) -> Result<bool, Stop> {
-        let start = i128::from(copy.start.0) * i128::from(copy.rate.den()) * i128::from(MICROS);
-        let Ok(start) = i64::try_from(start / i128::from(copy.rate.num())) else { return Ok(false) };
+    /// Reads the sound too, where there is any.
+    pub(crate) fn add_sound(&mut self) -> Result<(), AvError> {
+        self.audio = decodable_sound(&self.input)?;
+        Ok(())
+    }
+
+    /// The stream of the picture.
+    pub(crate) fn picture(&self) -> Result<format::stream::Stream<'_>, AvError> {
+        self.input.stream(self.video).ok_or(AvError::Request("a stream is gone"))
+    }
+
+    /// Opens what decodes the picture.
+    pub(crate) fn decoder(&self) -> Result<decoder::Video, AvError> {
+        let stream = self.picture()?;
+        let mut decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder();
+        decoder.set_packet_time_base(stream.time_base());
+        let codec = decoder::find(decoder.id()).ok_or(AvError::Request("this FFmpeg cannot decode its picture"))?;
+        let mut options = Dictionary::new();
+        options.set("threads", THREADS);
+        Ok(decoder.open_as_with(codec, options)?.video()?)
+    }
+
+    /// Goes to a keyframe before a time in microseconds since the picture's beginning, where the container has
+    /// an index of them; tells whether.
+    ///
+    /// # Errors
+    /// FFmpeg's own words, after which this source cannot be read.
+    pub(crate) fn seek(&mut self, start: i64) -> Result<bool, AvError> {
         if start < NEAR || !self.is_indexed() {
             return Ok(false);
         }
         let zero = self.clock.zero.rescale(self.clock.base, Rational(1, 1_000_000));
         let at = zero.saturating_add(start - LEAD);
-        self.input.seek(at, ..at).map(|()| true).map_err(|_| Stop::SoughtPast)
+        self.input.seek(at, ..at)?;
+        Ok(true)
     }
 
     fn is_indexed(&self) -> bool {
@@ -62,7 +87,7 @@ impl Source {
     ///
     /// # Errors
     /// Where the file ends within a packet, or before the end that its header states.
-    pub(super) fn read(&mut self) -> Result<Option<Packet>, AvError> {
+    pub(crate) fn read(&mut self) -> Result<Option<Packet>, AvError> {
         const CUT: AvError = AvError::Request("the file was cut short, or is damaged");
         let mut packet = Packet::empty();
         match packet.read(&mut self.input) {
@@ -100,24 +125,24 @@ fn decodable_sound(input: &format::context::Input) -> Result<Option<usize>, AvEr
 }
 
 /// Checks that a stream's clock can be divided by.
-pub(super) fn ticks(base: Rational) -> Result<Rational, AvError> {
+pub(crate) fn ticks(base: Rational) -> Result<Rational, AvError> {
     probe::clock(base).ok_or(AvError::Request("a stream has no clock"))
 }
 
 /// The clock of a picture, in ticks of its stream.
 #[derive(Clone, Copy)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     /// The tick at which the picture begins.
-    pub(super) zero: i64,
+    pub(crate) zero: i64,
     /// Seconds a tick.
-    pub(super) base: Rational,
+    pub(crate) base: Rational,
 }
 
 impl Clock {
     /// Whether a picture that begins at tick `at` is not yet shown when frame `number` of `rate` begins.
     ///
     /// Exact, but for what containers round: half a tick, and never more than half a millisecond.
-    pub(super) fn is_later(self, at: i64, number: u64, rate: FrameRate) -> bool {
+    pub(crate) fn is_later(self, at: i64, number: u64, rate: FrameRate) -> bool {
         let (num, den) = (i128::from(self.base.numerator()), i128::from(self.base.denominator()));
         let slack = (1000 * num).min(den);
         let begins = (i128::from(at) - i128::from(self.zero)).saturating_mul(2000 * num).saturating_sub(slack);
@@ -126,7 +151,7 @@ impl Clock {
     }
 
     /// The place of tick `at` of another stream, in samples of `hertz` since the picture's beginning.
-    pub(super) fn sample(self, at: i64, base: Rational, hertz: u32) -> i64 {
+    pub(crate) fn sample(self, at: i64, base: Rational, hertz: u32) -> i64 {
         let wide = |value: i32| i128::from(value);
         let (num, den) = (wide(base.numerator()), wide(base.denominator()));
         let (own_num, own_den) = (wide(self.base.numerator()), wide(self.base.denominator()));
