@@ -1,7 +1,7 @@
 # make demo    the main job, offline: four shots become a turnover package in demo/
 # make test    every test and every lint
 # make fuzz    any bytes at the readers, SECONDS=600 each; needs nightly and cargo-fuzz
-# make bench   the speed of seedpost against ffmpeg, as ratios
+# make bench   the speed of seedpost against ffmpeg and against waiting, as ratios
 # make lint    formatting, clippy, rustdoc, licences
 # make deps    installs the Debian packages that are missing
 
@@ -35,6 +35,7 @@ bench: deps
 	$(CARGO) build --release --locked --package seedpost-cli
 	python3 crates/cli/benches/against_ffmpeg.py $(RELEASE)
 	python3 crates/cli/benches/assets.py $(RELEASE)
+	python3 crates/cli/benches/takes.py $(RELEASE)
 
 SECONDS = 600
 
