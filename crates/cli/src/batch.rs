@@ -84,13 +84,14 @@ impl<'p> Batch<'p> {
 
     /// Takes with something to do that were not touched in this run, and whose parents have their clips.
     async fn errands(&self, desk: &Desk<'p>, touched: &BTreeSet<TakeId>) -> Result<Vec<Errand>, Failure> {
+        self.plan_due(desk, touched).await?;
         let takes = self.takes().await?;
         let parents: BTreeSet<&str> =
             desk.prepared.iter().filter_map(|prepared| Some(prepared.shot.first_frame_from.as_ref()?.as_str())).collect();
         let mut errands = Vec::new();
         for prepared in &desk.prepared {
             for id in prepared.takes().filter(|id| !touched.contains(id)) {
-                let Some(way) = self.wanted(prepared, &id, takes.get(&id)).await? else { continue };
+                let Some(way) = self.wanted(prepared, &id, takes.get(&id)) else { continue };
                 let mut work = prepared.work(self.project, id);
                 work.order.return_last_frame = parents.contains(prepared.shot.id.as_str());
                 let sent = takes.get(&work.take).is_some_and(|take| !matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_)));
@@ -106,28 +107,36 @@ impl<'p> Batch<'p> {
         Ok(errands)
     }
 
-    /// Plans a take where it has to be; answers its door when there is anything to do for it.
-    async fn wanted(&self, prepared: &Prepared<'_>, id: &TakeId, take: Option<&Take>) -> Result<Option<Way>, Failure> {
-        let changed = take.is_some_and(|take| take.plan.fingerprint != prepared.plan.fingerprint);
-        let plan_again = match take.map(|take| (&take.phase, take)) {
-            None => true,
-            Some((Phase::Ready { .. }, _)) => changed,
-            Some((Phase::Failed(failure), take)) => self.repeats(prepared, take, failure),
-            Some(_) => false,
-        };
-        if plan_again {
-            let length = take.map_or(0, |take| take.length);
-            let planned = self.ledger.append(id, length, Event::Planned(prepared.plan.clone())).await;
-            return Ok(Some(Way::of(&planned.map_err(|error| ledger_failure(&error))?.plan)));
+    /// Plans takes that are new, and those that changed or failed and may be sent again.
+    async fn plan_due(&self, desk: &Desk<'p>, touched: &BTreeSet<TakeId>) -> Result<(), Failure> {
+        let takes = self.takes().await?;
+        let mut due = Vec::new();
+        for prepared in &desk.prepared {
+            for id in prepared.takes().filter(|id| !touched.contains(id)) {
+                let take = takes.get(&id);
+                let changed = take.is_some_and(|take| take.plan.fingerprint != prepared.plan.fingerprint);
+                let plan_again = take.is_none_or(|take| match &take.phase {
+                    Phase::Ready { .. } => changed,
+                    Phase::Failed(failure) => self.repeats(prepared, take, failure),
+                    _ => false,
+                });
+                let length = take.map_or(0, |take| take.length);
+                due.extend(plan_again.then(|| (id, length, Event::Planned(prepared.plan.clone()))));
+            }
         }
-        let Some(take) = take else { return Ok(None) };
-        if changed {
+        self.ledger.append_all(due).await.map_err(|error| ledger_failure(&error))
+    }
+
+    /// The door of a take, where there is anything to do for it.
+    fn wanted(&self, prepared: &Prepared<'_>, id: &TakeId, take: Option<&Take>) -> Option<Way> {
+        let take = take?;
+        if take.plan.fingerprint != prepared.plan.fingerprint {
             let door = take.plan.provider.as_str();
             note(format_args!("warning: {id} was sent to {door} before its shot, files or provider were changed"));
             note("  fix: raise `takes` for a new one; keep trials on the simulator in a folder of their own");
         }
         let rests = matches!(take.phase, Phase::Done(_) | Phase::Failed(_));
-        Ok((!rests).then(|| Way::of(&take.plan)))
+        (!rests).then(|| Way::of(&take.plan))
     }
 
     /// Whether a failed take is sent again as it stands, or as its shot stands now.

@@ -1,5 +1,7 @@
 //! The command list: what can be typed, and which file carries it out.
 
+mod cancel;
+
 mod check;
 
 mod conform;
@@ -13,6 +15,8 @@ mod lane;
 mod plan;
 
 mod probe;
+
+mod promote;
 
 mod resolve;
 
@@ -70,17 +74,25 @@ enum Command {
     Plan(List),
     /// Render every take that is missing, then finish it: probe, lane, stems.
     #[command(
-        after_help = "Example:\n  seedpost run shots.toml --concurrency 4\n\nRun it again after any interruption: finished work is left alone, and nothing is paid twice."
+        after_help = "Example:\n  seedpost run shots.toml --budget 40 --approve-over 10\n\nRun it again after any interruption: finished work is left alone, and nothing is paid twice."
     )]
     Run(run::Arguments),
     /// Show where each take stands and what it cost.
-    #[command(after_help = "Example:\n  seedpost status shots.toml")]
-    Status(List),
+    #[command(
+        after_help = "Example:\n  seedpost status shots.toml\n  seedpost status shots.toml --unusable --json > claim.json\n  seedpost status shots.toml --hosts"
+    )]
+    Status(status::Arguments),
     /// Settle a take whose payment is unknown.
     #[command(
-        after_help = "Example:\n  seedpost resolve SC010_SH020_T01                        (shows what is known)\n  seedpost resolve SC010_SH020_T01 --charged REQUEST_ID\n  seedpost resolve SC010_SH020_T01 --not-charged"
+        after_help = "Example:\n  seedpost resolve SC010_SH020_T01                        (shows what is known and found, and asks)\n  seedpost resolve SC010_SH020_T01 --charged REQUEST_ID\n  seedpost resolve SC010_SH020_T01 --not-charged\n  seedpost resolve SC010_SH020_T01 --given-up"
     )]
     Resolve(resolve::Arguments),
+    /// Ask the provider to drop a job that is under way.
+    #[command(after_help = "Example:\n  seedpost cancel SC010_SH020_T01")]
+    Cancel(cancel::Arguments),
+    /// Ask for the winner of a sweep of drafts at full quality, as a take of its own.
+    #[command(after_help = "Example:\n  seedpost promote SC010_SH020 7 && seedpost run shots.toml")]
+    Promote(promote::Arguments),
     /// Measure media files.
     #[command(after_help = "Example:\n  seedpost probe takes/*/*/render.mp4")]
     Probe(probe::Arguments),
@@ -138,7 +150,9 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Conform(arguments) => conform::run(&arguments, json, cli.progress),
         Command::Plan(list) => plan::run(&list, json),
         Command::Run(arguments) => run::run(&arguments, json, cli.progress),
-        Command::Status(list) => status::run(&list, json),
+        Command::Status(arguments) => status::run(&arguments, json),
+        Command::Cancel(arguments) => cancel::run(&arguments, json),
+        Command::Promote(arguments) => promote::run(&arguments, json),
         Command::Resolve(arguments) => resolve::run(&arguments, json),
         Command::Probe(arguments) => probe::run(&arguments, json),
         Command::Lane(arguments) => lane::run(&arguments, json),

@@ -247,7 +247,12 @@ fn relative(project: &Project, sound: &Conformed) -> Conformed {
     Conformed { upload, ..sound.clone() }
 }
 
-pub(crate) fn read_facts(folder: &Path) -> Option<Facts> {
+/// What is known of a finished take.
+pub(crate) fn facts_of(project: &Project, take: &TakeId) -> Option<Facts> {
+    read_facts(&project.take_folder(take))
+}
+
+fn read_facts(folder: &Path) -> Option<Facts> {
     read_facts_at(&folder.join("facts.json"))
 }
 
@@ -263,7 +268,7 @@ fn all_there(folder: &Path, facts: &Facts) -> bool {
 
 fn label(project: &Project, job: &Job<'_>, record_start: Frames) -> Label {
     let start = project.list.start;
-    let shot = job.prepared.shot;
+    let shot = &job.prepared.shot;
     let stamp = i64::try_from(job.delivered_ms)
         .ok()
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())

@@ -2,7 +2,11 @@
 
 mod assets;
 
+mod batch;
+
 mod commands;
+
+mod door;
 
 mod finish;
 
@@ -14,6 +18,8 @@ mod plot;
 
 mod prepare;
 
+mod prices;
+
 mod progress;
 
 mod project;
@@ -21,6 +27,8 @@ mod project;
 mod trim_plan;
 
 mod uploads;
+
+mod webhook;
 
 use std::process::ExitCode;
 

@@ -95,6 +95,11 @@ impl Failure {
         json!({ "exit": self.exit as u8, "message": self.message, "fix": self.hint, "faults": self.faults })
     }
 
+    /// What happened, in one line.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// How the program ends because of it.
     pub(crate) fn exit(&self) -> Exit {
         self.exit

@@ -11,7 +11,7 @@ use seedpost_core::cost::{Budget, OverBudget, Reservation, Usd};
 use seedpost_core::job::{Event, IllegalTransition, JobRef, Resolution, Take};
 use seedpost_core::shot::{ProviderName, TakeId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS event (
@@ -133,8 +133,8 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn budget(&self) -> Result<Budget, LedgerError> {
-        let mut transaction = self.begin().await?;
-        read_budget(&mut transaction).await.map_err(|error| self.failed(error))
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
+        read_budget(&mut connection).await.map_err(|error| self.failed(error))
     }
 
     /// All takes, folded.
@@ -163,18 +163,18 @@ impl Ledger {
     /// # Errors
     /// When the database fails or a line is damaged.
     pub async fn history(&self, id: &TakeId) -> Result<Vec<Line>, LedgerError> {
-        let mut transaction = self.begin().await?;
-        self.read_history(&mut transaction, id).await
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
+        self.read_history(&mut connection, id).await
     }
 
     async fn read_history(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        connection: &mut SqliteConnection,
         id: &TakeId,
     ) -> Result<Vec<Line>, LedgerError> {
         let name = id.to_string();
         let rows = sqlx::query("SELECT at_ms, payload FROM event WHERE take = ? ORDER BY seq").bind(&name);
-        let rows = rows.fetch_all(&mut **transaction).await.map_err(|error| self.failed(error))?;
+        let rows = rows.fetch_all(connection).await.map_err(|error| self.failed(error))?;
         rows.into_iter().map(|row| read_line(&name, row.get(0), row.get(1))).collect()
     }
 
@@ -227,6 +227,21 @@ impl Ledger {
         let take = self.append_in(&mut transaction, id, seq, event).await?;
         transaction.commit().await.map_err(|error| self.failed(error))?;
         Ok(take)
+    }
+
+    /// Appends an event that costs nothing to each of many takes, all or none of them.
+    ///
+    /// # Errors
+    /// As [`Ledger::append`].
+    pub async fn append_all(&self, events: Vec<(TakeId, u64, Event)>) -> Result<(), LedgerError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin().await?;
+        for (id, seq, event) in events {
+            self.append_in(&mut transaction, &id, seq, event).await?;
+        }
+        transaction.commit().await.map_err(|error| self.failed(error))
     }
 
     /// Appends the intent to send `body`, and sets its price aside, in one transaction that is on disk
@@ -306,10 +321,9 @@ fn job_of(event: &Event) -> Option<&JobRef> {
     }
 }
 
-async fn read_budget(transaction: &mut Transaction<'static, Sqlite>) -> Result<Budget, sqlx::Error> {
-    let row = sqlx::query("SELECT limit_micros, committed_micros FROM budget WHERE id = 1")
-        .fetch_one(&mut **transaction)
-        .await?;
+async fn read_budget(connection: &mut SqliteConnection) -> Result<Budget, sqlx::Error> {
+    let row =
+        sqlx::query("SELECT limit_micros, committed_micros FROM budget WHERE id = 1").fetch_one(connection).await?;
     let limit: Option<i64> = row.get(0);
     Ok(Budget { limit: limit.map(from_column), committed: from_column(row.get(1)) })
 }

@@ -12,6 +12,18 @@ use crate::keys::Environment;
 use crate::output::{Exit, Failure, result_json, say};
 use crate::project::{with_worker, worker_program};
 
+/// What may be set.
+const NAMES: [&str; 8] = [
+    "FAL_KEY",
+    "ARK_API_KEY",
+    "SEEDANCE_API_KEY",
+    "SEEDANCE_API_BASE",
+    "SEEDPOST_KEY_LIMIT",
+    "SEEDPOST_SIMULATOR_URL",
+    "SEEDPOST_FAL_URL",
+    "SEEDPOST_ARK_URL",
+];
+
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The project's folder.
@@ -29,7 +41,7 @@ struct Finding {
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let mut findings = vec![encoder(), disk(&arguments.folder), ledger()?];
     let environment = Environment::read(&arguments.folder);
-    for name in ["FAL_KEY", "SEEDPOST_SIMULATOR_URL", "SEEDPOST_FAL_URL"] {
+    for name in NAMES {
         let detail = if environment.get(name).is_some() { "set" } else { "not set; only needed for that provider" };
         findings.push(Finding { what: name, fine: true, detail: detail.to_owned() });
     }

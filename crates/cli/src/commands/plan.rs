@@ -8,18 +8,26 @@ use serde_json::json;
 use super::{List, block_on};
 use crate::output::{Exit, Failure, note, result_json, say, table};
 use crate::prepare::{Prepared, prepare};
+use crate::prices::{self, Told};
 use crate::project::{Project, ledger_failure};
 
 pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let project = list.open()?;
     let _lock = project.lock()?;
-    let prepared = prepare(&project)?;
-    let (missing, budget) = block_on(missing(&project, &prepared))??;
+    let mut desk = prepare(&project)?;
+    let told = block_on(async {
+        let takes = project.ledger().await?.takes().await.map_err(|error| ledger_failure(&error))?;
+        desk.add_followers(&project, &takes)?;
+        Ok::<_, Failure>(prices::told(&project, &desk).await)
+    })??;
+    told.note();
+    desk.price(&told.prices);
+    let (missing, budget) = block_on(missing(&project, &desk.prepared))??;
     let total: Usd = missing.iter().map(|(prepared, count)| (0..*count).map(|_| prepared.plan.estimate).sum()).sum();
     if json {
         let shot = |(prepared, count): &(&Prepared<'_>, u32)| {
             let plan = &prepared.plan;
-            json!({ "shot": prepared.shot.id, "takes": count, "endpoint": plan.endpoint, "provider": plan.provider, "lane": prepared.decision, "uploads": prepared.uploads(), "usd_micros_each": plan.estimate })
+            json!({ "shot": prepared.shot.id, "takes": count, "endpoint": plan.endpoint, "provider": plan.provider, "lane": prepared.decision, "uploads": prepared.uploads(), "usd_micros_each": plan.estimate, "price_from": told.source(&plan.endpoint) })
         };
         let shots: Vec<_> = missing.iter().map(shot).collect();
         result_json(
@@ -27,7 +35,7 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
             json!({ "shots": shots, "usd_micros": total, "usd_micros_committed": budget.committed, "usd_micros_limit": budget.limit }),
         );
     } else {
-        show(&missing, total, budget);
+        show(&missing, total, budget, &told);
     }
     let over = { budget }.reserve(total).err();
     over.map_or(Ok(Exit::Done), |over| {
@@ -53,10 +61,10 @@ async fn missing<'p>(
     Ok((missing, Budget { limit: project.list.budget, ..budget }))
 }
 
-fn show(missing: &[(&Prepared<'_>, u32)], total: Usd, budget: Budget) {
-    let mut rows = table(["SHOT", "TAKES", "ENDPOINT", "SECONDS", "LANE", "UPLOADS", "EACH"]);
+fn show(missing: &[(&Prepared<'_>, u32)], total: Usd, budget: Budget, told: &Told) {
+    let mut rows = table(["SHOT", "TAKES", "ENDPOINT", "SECONDS", "LANE", "UPLOADS", "EACH", "PRICE FROM"]);
     for (prepared, count) in missing {
-        let shot = prepared.shot;
+        let shot = &prepared.shot;
         rows.add_row([
             shot.id.to_string(),
             count.to_string(),
@@ -65,6 +73,7 @@ fn show(missing: &[(&Prepared<'_>, u32)], total: Usd, budget: Budget) {
             prepared.decision.reason.clone(),
             prepared.uploads().to_string(),
             prepared.plan.estimate.to_string(),
+            told.source(&prepared.plan.endpoint).to_owned(),
         ]);
     }
     say(rows);
@@ -72,6 +81,7 @@ fn show(missing: &[(&Prepared<'_>, u32)], total: Usd, budget: Budget) {
     say(format_args!("to be bought {total} · committed {} · budget {limit}", budget.committed));
     let assumed = missing
         .iter()
+        .filter(|(prepared, _)| told.source(&prepared.plan.endpoint) == "dated table")
         .filter_map(|(prepared, _)| Catalog::built_in().model(&prepared.shot.render))
         .find(|model| model.price.basis == "assumed");
     if let Some(model) = assumed {

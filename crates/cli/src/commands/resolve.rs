@@ -1,18 +1,19 @@
-//! `resolve`: a person settles a take whose payment is unknown.
+//! `resolve`: a person settles a take whose payment is unknown, or whose job the provider has lost.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use seedpost_core::job::{Event, Phase, Resolution, Take};
+use seedpost_core::job::{Event, JobRef, Phase, Resolution, Take};
 use seedpost_core::shot::TakeId;
-use seedpost_render::Secret;
 use seedpost_render::ledger::Ledger;
-use seedpost_render::provider::Provider as _;
-use seedpost_render::provider::fal::Fal;
-use serde_json::json;
+use seedpost_render::provider::{Candidate, Found};
+use seedpost_render::runner;
+use serde_json::{Value, json};
 
 use super::block_on;
-use crate::output::{Exit, Failure, result_json, say};
+use crate::door::{self, Door, Way};
+use crate::output::{Exit, Failure, note, result_json, say};
 use crate::project::{Project, ledger_failure};
 
 #[derive(Debug, Args)]
@@ -23,95 +24,195 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "shots.toml")]
     shots: PathBuf,
     /// The provider took it, under this name; the next run fetches it.
-    #[arg(long, value_name = "REQUEST_ID", conflicts_with = "not_charged")]
+    #[arg(long, value_name = "REQUEST_ID", conflicts_with_all = ["not_charged", "given_up"])]
     charged: Option<String>,
     /// The provider never took it; the next run may send it again.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "given_up")]
     not_charged: bool,
+    /// There will be no clip, whatever was paid; what it may cost stays committed.
+    #[arg(long)]
+    given_up: bool,
+    /// Believe the person, even where the provider cannot be asked or says otherwise.
+    #[arg(long)]
+    force: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let project = Project::open(&arguments.shots, None)?;
     let _lock = project.lock()?;
-    let wrong = || {
-        Failure::new(
-            Exit::Usage,
-            format!("{:?} is not a take", arguments.take),
-            "names look like SC010_SH020_T01; see `seedpost status`",
-        )
-    };
-    let id: TakeId = arguments.take.parse().map_err(|()| wrong())?;
+    let id = take_id(&arguments.take)?;
     block_on(async {
         let ledger = project.ledger().await?;
-        let take = ledger.take(&id).await.map_err(|error| ledger_failure(&error))?.ok_or_else(wrong)?;
-        let Phase::ChargeUnknown { reason } = &take.phase else {
-            let message = format!("{id} is {}; its payment is not in doubt", take.phase.as_str());
-            return Err(Failure::new(Exit::Usage, message, "see `seedpost status`"));
+        let take = known_take(&ledger, &id).await?;
+        let door = door::open(&project, &Way::of(&take.plan)).await;
+        let doubt = doubt(&id, &take, door.as_ref().ok()).await?;
+        let resolution = match given(arguments) {
+            Some(Wish::Charged(request_id)) => Some(Resolution::Charged(charged(arguments, &take, &door, request_id).await?)),
+            Some(Wish::NotCharged) => Some(Resolution::NotCharged),
+            Some(Wish::GivenUp) => Some(Resolution::GivenUp),
+            None => ask(&ledger, &id, &take, &doubt, &door, json).await?,
         };
-        match resolution(arguments, &take)? {
-            None => show(&ledger, &id, &take, reason, json).await,
-            Some(resolution) => {
-                let take = ledger
-                    .append(&id, take.length, Event::Resolved(resolution))
-                    .await
-                    .map_err(|error| ledger_failure(&error))?;
-                if json {
-                    result_json("resolve", json!({ "take": id.to_string(), "state": take.phase.as_str() }));
-                } else {
-                    say(format_args!("{id} is settled: {}; `seedpost run` goes on with it", take.phase.as_str()));
-                }
-                Ok(Exit::Done)
-            }
+        let Some(resolution) = resolution else { return Ok(Exit::Unknown) };
+        let take = ledger.append(&id, take.length, Event::Resolved(resolution)).await;
+        let take = take.map_err(|error| ledger_failure(&error))?;
+        if json {
+            result_json("resolve", json!({ "take": id.to_string(), "state": take.phase.as_str() }));
+        } else {
+            say(format_args!("{id} is settled: {}; `seedpost run` goes on with it", take.phase.as_str()));
         }
+        Ok(Exit::Done)
     })?
 }
 
-fn resolution(arguments: &Arguments, take: &Take) -> Result<Option<Resolution>, Failure> {
-    if arguments.not_charged {
-        return Ok(Some(Resolution::NotCharged));
+/// Reads the name of a take.
+///
+/// # Errors
+/// It is none.
+pub(super) fn take_id(text: &str) -> Result<TakeId, Failure> {
+    text.parse().map_err(|()| {
+        let fix = "names look like SC010_SH020_T01; see `seedpost status`";
+        Failure::new(Exit::Usage, format!("{text:?} is not a take"), fix)
+    })
+}
+
+/// A take that stands in the ledger.
+///
+/// # Errors
+/// It does not, or the ledger failed.
+pub(super) async fn known_take(ledger: &Ledger, id: &TakeId) -> Result<Take, Failure> {
+    let take = ledger.take(id).await.map_err(|error| ledger_failure(&error))?;
+    take.ok_or_else(|| Failure::new(Exit::Usage, format!("the ledger knows no take {id}"), "see `seedpost status`"))
+}
+
+enum Wish<'a> {
+    Charged(&'a str),
+    NotCharged,
+    GivenUp,
+}
+
+fn given(arguments: &Arguments) -> Option<Wish<'_>> {
+    match &arguments.charged {
+        Some(request_id) => Some(Wish::Charged(request_id)),
+        None if arguments.not_charged => Some(Wish::NotCharged),
+        None => arguments.given_up.then_some(Wish::GivenUp),
     }
-    let Some(request_id) = &arguments.charged else { return Ok(None) };
+}
+
+/// What is in doubt about a take: its payment, or a job that the provider does not know.
+async fn doubt(id: &TakeId, take: &Take, door: Option<&Door>) -> Result<String, Failure> {
+    let settled = |words: &str| {
+        let message = format!("{id} is {}; {words}", take.phase.as_str());
+        Failure::new(Exit::Usage, message, "see `seedpost status`")
+    };
+    match &take.phase {
+        Phase::ChargeUnknown { reason } => Ok(reason.clone()),
+        Phase::Running { job, .. } | Phase::Rendered { job, .. } => {
+            let Some(door) = door else { return Err(settled("the provider cannot be asked about its job")) };
+            match door.provider.poll(job).await {
+                Err(error) if error.unknown => Ok(format!("the provider does not know its job {}", job.request_id)),
+                Err(error) => Err(settled(&format!("its job cannot be asked after: {}", error.message))),
+                Ok(_) => Err(settled("the provider knows its job: `seedpost run` goes on with it")),
+            }
+        }
+        _ => Err(settled("nothing about it is in doubt")),
+    }
+}
+
+/// The job of a request id that a person found, if the provider knows it and no other take owns it.
+async fn charged(
+    arguments: &Arguments,
+    take: &Take,
+    door: &Result<Door, Failure>,
+    request_id: &str,
+) -> Result<JobRef, Failure> {
     let plain = !request_id.is_empty()
         && request_id.len() <= 128
         && request_id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let refused = |message: String, fix: &str| Err(Failure::new(Exit::Usage, message, fix));
     if !plain {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("{request_id:?} is not a request id"),
-            "copy it from the provider's list of requests",
-        ));
+        return refused(format!("{request_id:?} is not a request id"), "copy it from the provider's list of requests");
     }
-    // Only the addresses are made here; nothing is sent.
-    let fal = Fal::new(Secret::new(String::new()))
-        .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "run `seedpost doctor`"))?;
-    Ok(Some(Resolution::Charged(fal.job(&take.plan.endpoint, request_id))))
+    let door = match door {
+        Ok(door) => door,
+        Err(failure) => return refused(failure.message().to_owned(), "the key is needed to look the request up"),
+    };
+    let job = door.provider.job(&take.plan.endpoint, request_id);
+    match door.provider.poll(&job).await {
+        Err(error) if !arguments.force => {
+            let fix = "copy the id from the provider's list; --force takes it all the same";
+            refused(format!("the provider does not answer for {request_id}: {}", error.message), fix)
+        }
+        _ => Ok(job),
+    }
 }
 
-/// Shows what a person needs to find the request at the provider.
-async fn show(ledger: &Ledger, id: &TakeId, take: &Take, reason: &str, json: bool) -> Result<Exit, Failure> {
-    let history = ledger.history(id).await.map_err(|error| ledger_failure(&error))?;
-    let sent = history.iter().rev().find_map(|line| match &line.event {
-        Event::SubmitIntended { body, .. } => Some((line.at_ms, body)),
-        _ => None,
-    });
-    let (at_ms, body) = sent.map_or((0, serde_json::Value::Null), |(at, body)| (at, body.clone()));
+/// Shows what is known and what the provider's list has, and asks; nothing is settled where nobody can be asked.
+async fn ask(
+    ledger: &Ledger,
+    id: &TakeId,
+    take: &Take,
+    doubt: &str,
+    door: &Result<Door, Failure>,
+    json: bool,
+) -> Result<Option<Resolution>, Failure> {
+    let sent = ledger.intended(id).await.map_err(|error| ledger_failure(&error))?;
+    let (at_ms, body) = sent.unwrap_or((0, Value::Null));
     let when = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
+    let found = match door {
+        Ok(door) => runner::find(ledger, door.provider.as_ref(), id, take).await.map_err(|error| error.message),
+        Err(failure) => Err(failure.message().to_owned()),
+    };
     let plan = &take.plan;
     if json {
+        let candidate = |candidate: &Candidate| json!({ "request_id": candidate.job.request_id, "why": candidate.words, "certain": candidate.certain });
+        let candidates = match &found {
+            Ok(Found::Jobs(jobs)) => jobs.iter().map(candidate).collect(),
+            _ => Value::Null,
+        };
         result_json(
             "resolve",
-            json!({ "take": id.to_string(), "state": "unknown", "reason": reason, "sent_at": when.to_string(), "provider": plan.provider, "endpoint": plan.endpoint, "body": body }),
+            json!({ "take": id.to_string(), "state": take.phase.as_str(), "reason": doubt, "sent_at": when.to_string(), "provider": plan.provider, "endpoint": plan.endpoint, "body": body, "found": candidates, "trouble": found.err() }),
         );
-    } else {
-        say(format_args!(
-            "{id}: {reason}\n  sent      {when}\n  provider  {}\n  endpoint  {}\n  counts as {}\n  body      {body}",
-            plan.provider.as_str(),
-            plan.endpoint,
-            take.committed
-        ));
-        say(format_args!(
-            "Look for it in the provider's list of requests, then say which:\n  seedpost resolve {id} --charged REQUEST_ID\n  seedpost resolve {id} --not-charged"
-        ));
+        return Ok(None);
     }
-    Ok(Exit::Unknown)
+    say(format_args!(
+        "{id}: {doubt}\n  sent      {when}\n  provider  {}\n  endpoint  {}\n  counts as {}\n  body      {body}",
+        plan.provider.as_str(),
+        plan.endpoint,
+        take.committed
+    ));
+    choose(id, found)
+}
+
+fn choose(id: &TakeId, found: Result<Found, String>) -> Result<Option<Resolution>, Failure> {
+    let jobs = match found {
+        Ok(Found::NoList) => {
+            say("This provider has no list of requests that a program could read: look at its web page or bill.");
+            Vec::new()
+        }
+        Ok(Found::Jobs(jobs)) if jobs.is_empty() => {
+            say("The provider's list has no such request. Lists come late: that is no proof that nothing was charged.");
+            jobs
+        }
+        Ok(Found::Jobs(jobs)) => {
+            jobs.iter().for_each(|job| say(format_args!("  found     {}: {}", job.job.request_id, job.words)));
+            jobs
+        }
+        Err(trouble) => {
+            say(format_args!("The provider's list could not be read: {trouble}"));
+            Vec::new()
+        }
+    };
+    if let ([only], true) = (jobs.as_slice(), std::io::stdin().is_terminal()) {
+        let _ = write!(std::io::stderr(), "Is {} the request of {id}? [y/N] ", only.job.request_id);
+        let mut answer = String::new();
+        let _ = std::io::stdin().read_line(&mut answer);
+        if matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(Some(Resolution::Charged(only.job.clone())));
+        }
+    }
+    note(format_args!(
+        "Say which it is:\n  seedpost resolve {id} --charged REQUEST_ID\n  seedpost resolve {id} --not-charged\n  seedpost resolve {id} --given-up"
+    ));
+    Ok(None)
 }

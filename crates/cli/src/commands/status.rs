@@ -1,44 +1,196 @@
 //! `status`: where each take stands, from the ledger alone.
 
+use std::collections::BTreeMap;
+
+use clap::Args;
 use seedpost_core::cost::Usd;
-use seedpost_core::job::Phase;
-use serde_json::json;
+use seedpost_core::job::{Event, FailureKind, Phase, Take};
+use seedpost_core::shot::TakeId;
+use seedpost_core::spec::Weight;
+use seedpost_render::ledger::Ledger;
+use serde_json::{Value, json};
 
 use super::{List, block_on};
+use crate::finish;
 use crate::output::{Exit, Failure, result_json, say, table};
-use crate::project::ledger_failure;
+use crate::project::{Project, ledger_failure};
 
-pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
-    let project = list.open()?;
-    let takes = block_on(async {
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    list: List,
+    /// Only what was or may have been paid and cannot be used, with request ids, to claim it back.
+    #[arg(long, conflicts_with = "hosts")]
+    unusable: bool,
+    /// Every host that a supplied file was sent to.
+    #[arg(long)]
+    hosts: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
+    let project = arguments.list.open()?;
+    let (takes, sent) = block_on(async {
         let ledger = project.ledger().await?;
-        ledger.takes().await.map_err(|error| ledger_failure(&error))
+        let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
+        let sent = if arguments.hosts { hosts(&ledger, &takes).await? } else { BTreeMap::new() };
+        Ok::<_, Failure>((takes, sent))
     })??;
-    let total: Usd = takes.values().map(|take| take.committed).sum();
-    let detail = |phase: &Phase| match phase {
-        Phase::ChargeUnknown { reason } => reason.clone(),
-        Phase::Running { job, .. } | Phase::Rendered { job, .. } => job.request_id.clone(),
-        Phase::Failed(failure) => failure.message.clone(),
-        Phase::Done(delivery) => format!("{} bytes, sha256 {}", delivery.bytes, delivery.sha256),
-        Phase::Ready { .. } => String::new(),
-    };
-    if json {
-        let rows: Vec<_> = takes.iter().map(|(id, take)| json!({ "take": id.to_string(), "state": take.phase.as_str(), "usd_micros": take.committed, "detail": detail(&take.phase) })).collect();
-        result_json("status", json!({ "takes": rows, "usd_micros": total, "usd_micros_limit": project.list.budget }));
+    if arguments.hosts {
+        show_hosts(&sent, json);
+    } else if arguments.unusable {
+        show_unusable(&project, &takes, json);
     } else {
-        let mut rows = table(["TAKE", "STATE", "COST", "DETAIL"]);
-        for (id, take) in &takes {
-            rows.add_row([
-                id.to_string(),
-                take.phase.as_str().to_owned(),
-                take.committed.to_string(),
-                detail(&take.phase),
-            ]);
-        }
-        say(rows);
-        let limit = project.list.budget.map_or_else(|| "no limit".to_owned(), |limit| format!("of {limit}"));
-        say(format_args!("committed {total} · budget {limit}"));
+        show(&project, &takes, json);
     }
     let unknown = takes.values().any(|take| matches!(take.phase, Phase::ChargeUnknown { .. }));
     Ok(if unknown { Exit::Unknown } else { Exit::Done })
+}
+
+fn detail(take: &Take) -> String {
+    match &take.phase {
+        Phase::ChargeUnknown { reason } => reason.clone(),
+        Phase::Running { job, .. } | Phase::Rendered { job, .. } => job.request_id.clone(),
+        Phase::Failed(failure) => match &failure.about {
+            Some(about) => format!("{}: {about}: {}", kind(failure.kind), failure.message),
+            None => format!("{}: {}", kind(failure.kind), failure.message),
+        },
+        Phase::Done(delivery) => format!("{} bytes, sha256 {}", delivery.bytes, delivery.sha256),
+        Phase::Ready { .. } => String::new(),
+    }
+}
+
+fn kind(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::FixShot => "fix the shot",
+        FailureKind::Moderated => "moderated",
+        FailureKind::TimedOut => "timed out",
+        FailureKind::Cancelled => "cancelled",
+        FailureKind::Account => "account",
+        FailureKind::TryAgain => "try again",
+    }
+}
+
+fn row(id: &TakeId, take: &Take) -> Value {
+    json!({
+        "take": id.to_string(),
+        "state": take.phase.as_str(),
+        "usd_micros": take.committed,
+        "usd_micros_estimate": take.plan.estimate,
+        "usd_micros_charged": take.charged,
+        "request_id": take.job.as_ref().map(|job| &job.request_id),
+        "follows": take.plan.follows.as_ref().map(|follows| &follows.take),
+        "change": take.plan.follows.as_ref().map(|follows| follows.change.words()),
+        "detail": detail(take),
+    })
+}
+
+fn show(project: &Project, takes: &BTreeMap<TakeId, Take>, json: bool) {
+    let total: Usd = takes.values().map(|take| take.committed).sum();
+    if json {
+        let rows: Vec<Value> = takes.iter().map(|(id, take)| row(id, take)).collect();
+        result_json("status", json!({ "takes": rows, "usd_micros": total, "usd_micros_limit": project.list.budget }));
+        return;
+    }
+    let mut rows = table(["TAKE", "STATE", "ESTIMATE", "COST", "FOLLOWS", "DETAIL"]);
+    for (id, take) in takes {
+        let billed = if take.charged.is_some() { " billed" } else { "" };
+        let follows = take.plan.follows.as_ref();
+        rows.add_row([
+            id.to_string(),
+            take.phase.as_str().to_owned(),
+            take.plan.estimate.to_string(),
+            format!("{}{billed}", take.committed),
+            follows.map_or_else(String::new, |follows| format!("{}, {}", follows.take, follows.change.words())),
+            detail(take),
+        ]);
+    }
+    say(rows);
+    let limit = project.list.budget.map_or_else(|| "no limit".to_owned(), |limit| format!("of {limit}"));
+    say(format_args!("committed {total} · budget {limit}"));
+    let unusable: Usd = unusable(project, takes).into_iter().map(|(_, take, _)| take.committed).sum();
+    if unusable > Usd::ZERO {
+        say(format_args!("paid but unusable {unusable}: `seedpost status --unusable` lists it with request ids"));
+    }
+}
+
+/// Takes that were or may have been paid for and cannot be used, and why.
+fn unusable<'t>(project: &Project, takes: &'t BTreeMap<TakeId, Take>) -> Vec<(&'t TakeId, &'t Take, String)> {
+    let why = |id: &TakeId, take: &Take| match &take.phase {
+        Phase::Failed(_) => Some(detail(take)),
+        Phase::Done(_) => {
+            let facts = finish::facts_of(project, id)?;
+            let breaches: Vec<String> = facts
+                .findings
+                .iter()
+                .filter(|finding| finding.weight == Weight::Breach)
+                .map(|finding| format!("{}: {}, promised {}", finding.rule, finding.found, finding.promised))
+                .collect();
+            (!breaches.is_empty()).then(|| breaches.join("; "))
+        }
+        _ => None,
+    };
+    let paid = takes.iter().filter(|(_, take)| take.committed > Usd::ZERO);
+    paid.filter_map(|(id, take)| Some((id, take, why(id, take)?))).collect()
+}
+
+fn show_unusable(project: &Project, takes: &BTreeMap<TakeId, Take>, json: bool) {
+    let unusable = unusable(project, takes);
+    let total: Usd = unusable.iter().map(|(_, take, _)| take.committed).sum();
+    if json {
+        let one = |(id, take, why): &(&TakeId, &Take, String)| {
+            let mut row = row(id, take);
+            row["why"] = why.as_str().into();
+            row["provider"] = take.plan.provider.as_str().into();
+            row["endpoint"] = take.plan.endpoint.as_str().into();
+            row
+        };
+        let rows: Vec<Value> = unusable.iter().map(one).collect();
+        result_json("unusable", json!({ "takes": rows, "usd_micros": total }));
+        return;
+    }
+    let mut rows = table(["TAKE", "PROVIDER", "REQUEST", "COST", "BILLED", "WHY"]);
+    for (id, take, why) in &unusable {
+        rows.add_row([
+            id.to_string(),
+            format!("{} {}", take.plan.provider.as_str(), take.plan.endpoint),
+            take.job.as_ref().map_or_else(String::new, |job| job.request_id.clone()),
+            take.committed.to_string(),
+            take.charged.map_or_else(|| "not read yet".to_owned(), |charged| charged.to_string()),
+            why.clone(),
+        ]);
+    }
+    say(rows);
+    say(format_args!("paid or perhaps paid, and unusable: {total}"));
+}
+
+/// Hosts, with the files that went there and the takes that they went for.
+type Hosts = BTreeMap<String, BTreeMap<(String, String), Vec<String>>>;
+
+async fn hosts(ledger: &Ledger, takes: &BTreeMap<TakeId, Take>) -> Result<Hosts, Failure> {
+    let mut hosts = Hosts::new();
+    for id in takes.keys() {
+        for line in ledger.history(id).await.map_err(|error| ledger_failure(&error))? {
+            if let Event::Sent(sent) = line.event {
+                let takes = hosts.entry(sent.host).or_default().entry((sent.file, sent.sha256)).or_default();
+                takes.push(id.to_string());
+            }
+        }
+    }
+    Ok(hosts)
+}
+
+fn show_hosts(hosts: &Hosts, json: bool) {
+    if json {
+        let file = |((file, sha256), takes): (&(String, String), &Vec<String>)| json!({ "file": file, "sha256": sha256, "takes": takes });
+        let host = |(host, files): (&String, &BTreeMap<_, _>)| json!({ "host": host, "files": files.iter().map(file).collect::<Vec<_>>() });
+        result_json("hosts", json!({ "hosts": hosts.iter().map(host).collect::<Vec<_>>() }));
+        return;
+    }
+    let mut rows = table(["HOST", "FILE", "SHA256", "FOR"]);
+    for (host, files) in hosts {
+        for ((file, sha256), takes) in files {
+            rows.add_row([host.clone(), file.clone(), sha256.clone(), takes.join(" ")]);
+        }
+    }
+    say(rows);
 }

@@ -67,11 +67,13 @@ fn is_whole(package: &Path, manifest: &Manifest) -> bool {
 /// The finished takes that the cut is made of, in order. Only under the project's lock.
 pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> {
     project.sweep();
-    let prepared = prepare(project)?;
-    let mut jobs = Vec::new();
+    let mut desk = prepare(project)?;
+    let mut states = Vec::new();
     block_on(async {
         let ledger = project.ledger().await?;
-        for prepared in &prepared {
+        let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
+        desk.add_followers(project, &takes)?;
+        for (index, prepared) in desk.prepared.iter().enumerate() {
             for id in prepared.takes() {
                 let at = ledger
                     .history(&id)
@@ -79,12 +81,13 @@ pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> 
                     .map_err(|error| ledger_failure(&error))?
                     .last()
                     .map_or(0, |line| line.at_ms);
-                let take = ledger.take(&id).await.map_err(|error| ledger_failure(&error))?;
-                jobs.extend(take.and_then(|take| Job::new(id, prepared, take, at)));
+                states.extend(takes.get(&id).map(|take| (index, id, take.clone(), at)));
             }
         }
         Ok::<(), Failure>(())
     })??;
+    let job = |(index, id, take, at)| Job::new(id, desk.prepared.get(index)?, take, at);
+    let jobs = states.into_iter().filter_map(job).collect();
     let Finish { finished, failures } = finish(project, jobs);
     failures.iter().for_each(|(_, failure)| failure.tell());
     let takes: Vec<SelectedTake> =

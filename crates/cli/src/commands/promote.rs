@@ -1,0 +1,69 @@
+//! `promote`: asks for the winner of a sweep at full quality, as a take of its own.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use seedpost_core::change::Change;
+use seedpost_core::job::{Event, Follows, Phase};
+use seedpost_core::shot::TakeId;
+use serde_json::json;
+
+use super::block_on;
+use crate::batch::free_number;
+use crate::output::{Exit, Failure, note, result_json, say};
+use crate::prepare::prepare;
+use crate::project::{Project, ledger_failure};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The shot, whose list entry says `draft = true`.
+    shot: String,
+    /// The number of the take that won.
+    take: u32,
+    /// The shot list.
+    #[arg(long, default_value = "shots.toml")]
+    shots: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
+    let project = Project::open(&arguments.shots, None)?;
+    let _lock = project.lock()?;
+    let wrong = |message: String, fix: &str| Failure::new(Exit::Usage, message, fix);
+    let shot = arguments.shot.parse().ok().and_then(|id| project.list.shot(&id));
+    let shot = shot.ok_or_else(|| wrong(format!("the list has no shot {:?}", arguments.shot), "see `seedpost status`"))?;
+    if shot.draft.is_none() {
+        let message = format!("{} is no draft: it is rendered at full quality already", shot.id);
+        return Err(wrong(message, "write `draft = true` for shots that are swept first"));
+    }
+    let mut desk = prepare(&project)?;
+    let winner = TakeId { shot: shot.id.clone(), number: arguments.take };
+    let (id, price, seeded) = block_on(async {
+        let ledger = project.ledger().await?;
+        let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
+        if !takes.get(&winner).is_some_and(|take| matches!(take.phase, Phase::Done(_))) {
+            return Err(wrong(format!("{winner} has no clip"), "promote a take that is done"));
+        }
+        let follows = Follows { take: winner.to_string(), change: Change::Promoted };
+        if let Some((known, _)) = takes.iter().find(|(_, take)| take.plan.follows.as_ref() == Some(&follows)) {
+            return Err(wrong(format!("{winner} is promoted already, as {known}"), "run `seedpost run`"));
+        }
+        let full = || wrong(format!("{} has 99 takes already", shot.id), "use another shot id");
+        let number = free_number(shot, &takes).ok_or_else(full)?;
+        let id = TakeId { shot: shot.id.clone(), number };
+        let prepared = desk.add_follower(&project, shot, number, &follows)?;
+        let plan = prepared.plan.clone();
+        let (price, seeded) = (plan.estimate, prepared.shot.seed.is_some());
+        ledger.append(&id, 0, Event::Planned(plan)).await.map_err(|error| ledger_failure(&error))?;
+        Ok((id, price, seeded))
+    })??;
+    if json {
+        let (id, winner) = (id.to_string(), winner.to_string());
+        result_json("promote", json!({ "take": id, "follows": winner, "usd_micros": price }));
+    } else {
+        say(format_args!("{id} is planned: {winner} at full quality, about {price}; `seedpost run` renders it"));
+    }
+    if !seeded {
+        note("seedance-2.0 takes no seed: the full take follows the same order, but will not be the same picture");
+    }
+    Ok(Exit::Done)
+}
