@@ -13,5 +13,8 @@ pub mod ledger;
 pub mod runner;
 
 pub mod slots;
+pub mod webhook;
+
+pub mod wake;
 
 pub use http::Secret;
