@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use seedpost_core::change::Change;
@@ -19,6 +20,7 @@ use crate::output::{Exit, Failure, note};
 use crate::prepare::{Desk, Prepared};
 use crate::progress::{Progress, Style};
 use crate::project::{Project, digest, ledger_failure, make_folder, with_worker, write_by_name};
+use crate::webhook::{wakes, webhook_urls};
 
 /// The largest clip that is fetched, in bytes.
 const MAX_CLIP: u64 = 1 << 30;
@@ -155,6 +157,7 @@ impl<'p> Batch<'p> {
             patience: self.patience,
             follow: self.follow,
             max_clip: MAX_CLIP,
+            wakes: webhook_urls(self.project).map(|_| Arc::new(wakes(self.project))),
             slots: door.slots.clone(),
         };
         let runner = Runner::new(&self.ledger, door.provider.as_ref(), manner, self.stop.clone(), notices);

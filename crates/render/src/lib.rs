@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod runner;
 
 pub mod slots;
+
 pub mod webhook;
 
 pub mod wake;

@@ -8,6 +8,7 @@ mod reconcile;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
@@ -21,6 +22,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use crate::ledger::{Ledger, LedgerError};
 use crate::provider::{CallError, Order, Progress, Provider, SubmitError, Upload, record};
 use crate::slots::Slots;
+use crate::wake::Wakes;
 pub use delivery::TEMPORARY;
 pub use reconcile::find;
 
@@ -112,6 +114,8 @@ pub struct Manner {
     pub follow: bool,
     /// The largest clip that is fetched, in bytes.
     pub max_clip: u64,
+    /// Where webhooks say that a job is worth asking after.
+    pub wakes: Option<Arc<Wakes>>,
     /// Room for jobs under the provider's key, shared by all runs on this machine.
     pub slots: Option<Slots>,
 }
@@ -260,8 +264,9 @@ impl<'a> Runner<'a> {
     }
 
     /// Waits until a job is asked after again, or a webhook says that there is something to ask.
-    async fn wait_for(&self, _job: &JobRef, milliseconds: u64) -> Result<(), Halt> {
-        self.wait(milliseconds).await
+    async fn wait_for(&self, job: &JobRef, milliseconds: u64) -> Result<(), Halt> {
+        let Some(wakes) = &self.manner.wakes else { return self.wait(milliseconds).await };
+        self.or_stopped(wakes.wait(&job.request_id, Duration::from_millis(milliseconds))).await.map(|_| ())
     }
 
     async fn submit(&self, work: &Work, take: Take) -> Result<(), Halt> {

@@ -91,7 +91,7 @@ async fn advance(ledger: &Ledger, server: &Server, folder: &Path, names: &[&str]
     let (notices, _watched) = mpsc::unbounded_channel();
     let pace = PollPace { least_ms: 1, most_ms: 5 };
     let patience = std::time::Duration::from_millis(300);
-    let manner = Manner { pace, concurrency: 4, patience, follow: false, max_clip: 1 << 20, slots: None };
+    let manner = Manner { pace, concurrency: 4, patience, follow: false, max_clip: 1 << 20, wakes: None, slots: None };
     let runner = Runner::new(ledger, &provider as &dyn Provider, manner, stopped, notices);
     let works = names.iter().map(|name| work(folder, &take(name))).collect();
     runner.run(works).await.into_iter().map(|(_, outcome)| outcome).collect()

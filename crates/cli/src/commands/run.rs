@@ -246,6 +246,7 @@ fn words(outcome: &Outcome) -> String {
         Outcome::Unknown(reason)
         | Outcome::OverBudget(reason)
         | Outcome::Unreachable(reason)
+        | Outcome::Lost(reason)
         | Outcome::Occupied(reason)
         | Outcome::Broken(reason) => reason.clone(),
         Outcome::Stopped => "stopped".to_owned(),
@@ -264,12 +265,16 @@ fn explain(take: &TakeId, outcome: &Outcome) {
             FailureKind::FixShot => "correct the shot and run again",
             FailureKind::Moderated => "change the prompt or the reference that the filter names, and run again",
             FailureKind::Account => "check the key, the credit and the permissions of the account, and run again",
-            FailureKind::TryAgain => "run again; nothing is owed for this attempt",
+            FailureKind::TryAgain | FailureKind::TimedOut => "run again; nothing is owed for this attempt",
+            FailureKind::Cancelled => "change the shot, or raise `takes` for another attempt",
         },
         Outcome::Unknown(_) => {
             "it counts as paid and is never sent again by itself; look at the provider's list, then `seedpost resolve`"
         }
         Outcome::OverBudget(_) => "raise [budget] limit_usd, or ask for fewer or cheaper takes",
+        Outcome::Lost(_) => {
+            "jobs are kept for a time only: look at the provider's list, then `seedpost resolve` with --given-up"
+        }
         Outcome::Unreachable(_) | Outcome::Stopped => "run the same command again; it goes on from here",
         Outcome::Occupied(_) => "move that file away, then run again; nothing was sent",
         Outcome::Broken(_) => "check that the disk has room, then run again; nothing is paid twice",
