@@ -1,4 +1,4 @@
-//! Upload copies of reference videos, made by the worker and judged by ffprobe and ffmpeg.
+//! Upload copies of reference videos and clips, made by the worker and judged by ffprobe and ffmpeg.
 #![allow(clippy::unwrap_used, reason = "a test that fails panics, and may say why")]
 
 mod support;
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use seedpost_core::time::{FrameRate, Frames};
-use seedpost_media::worker::{TranscodeOrder, Worker, WorkerError};
+use seedpost_media::worker::{ClipOrder, TranscodeOrder, Worker, WorkerError};
 use serde_json::Value;
 use support::tool;
 
@@ -305,4 +305,37 @@ fn a_copy_stays_within_its_bytes_or_is_none() {
         assert_eq!(lumas(&out).len(), 72);
     }
     assert!(matches!(worker.transcode(bounded(60_000)), Err(WorkerError::Failed(_))));
+}
+
+#[test]
+fn a_clip_has_the_channels_and_the_rate_that_were_ordered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (given, out) = (folder.path().join("sound.f32"), folder.path().join("clip.mp4"));
+    // A second of a tone on the left, and nothing on the right.
+    let tone =
+        (0..48_000_u16).flat_map(|at| [(f32::from(at) * 440.0 * std::f32::consts::TAU / 48_000.0).sin() * 0.5, 0.0]);
+    std::fs::write(&given, tone.flat_map(f32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    let mut worker = worker();
+    for (channels, rate) in [(2, 48_000), (1, 48_000), (2, 44_100), (1, 44_100)] {
+        let (captions, sound) = (Vec::new(), Some(given.clone()));
+        let order =
+            ClipOrder { out: out.clone(), width: 320, height: 180, frames: 24, captions, sound, channels, rate };
+        worker.clip(order).unwrap();
+        let probed = probed(&out);
+        let found = stream(&probed, "audio");
+        let form = (found["channels"].as_u64(), found["sample_rate"].as_str().unwrap().parse(), &found["duration_ts"]);
+        assert_eq!(form, (Some(channels.into()), Ok(rate), &Value::from(rate)), "{found}");
+        let expected = if channels == 1 { 0.031_25 } else { 0.062_5 };
+        let found = power(&out);
+        assert!((found - expected).abs() < 0.05 * expected, "{channels} {rate}: {found}");
+    }
+}
+
+/// The mean power of the middle of a clip's sound, over all of its channels.
+fn power(path: &Path) -> f64 {
+    let arguments = ["-v", "error", "-i", path.to_str().unwrap(), "-map", "0:a", "-f", "f32le", "-"];
+    let bytes = Command::new("ffmpeg").args(arguments).output().unwrap().stdout;
+    let all: Vec<f32> = bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+    let middle = &all[all.len() / 4..all.len() / 4 * 3];
+    middle.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / middle.len() as f64
 }

@@ -56,6 +56,10 @@ pub struct ClipOrder {
     /// A file of 48 kHz stereo sound as interleaved 32-bit little-endian floats; no sound track where
     /// absent.
     pub sound: Option<PathBuf>,
+    /// Channels of the clip's sound: 1, the mean of both sides, or 2.
+    pub channels: u16,
+    /// Samples a second of the clip's sound, 8000 to 96,000.
+    pub rate: u32,
 }
 
 /// An upload copy to make.

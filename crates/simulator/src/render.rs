@@ -108,6 +108,8 @@ impl Studio {
             frames,
             captions: captions(job, accepted),
             sound: accepted.generate_audio.then_some(sound),
+            channels: 2,
+            rate: 48_000,
         };
         self.worker(|worker| worker.clip(order)).map_err(|error| words(&error))?;
         let bytes = std::fs::copy(&made, folder.join("video.mp4")).map_err(|error| words(&error))?;

@@ -43,6 +43,8 @@ fn perform(request: Request) -> Result<Answer, AvError> {
                 frames: order.frames,
                 captions: &order.captions,
                 sound: order.sound.as_deref(),
+                channels: order.channels,
+                rate: order.rate,
             };
             clip::write(&clip).map(|()| Answer::Done)
         }

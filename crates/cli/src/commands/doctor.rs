@@ -70,6 +70,8 @@ fn encoder() -> Finding {
             frames: 24,
             captions: vec!["doctor".to_owned()],
             sound: None,
+            channels: 2,
+            rate: 48_000,
         };
         with_worker(|worker| worker.clip(order)).map_err(|error| error.to_string())?;
         let video = measure_file(&out)?.video.ok_or("the clip has no picture")?;
