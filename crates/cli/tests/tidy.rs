@@ -46,7 +46,7 @@ fn core_and_media_and_render_keep_to_themselves() {
         ("media", &["seedpost-av", "seedpost-render", "tokio", "reqwest", "ffmpeg"]),
         ("av", &["seedpost-media", "seedpost-render", "tokio", "reqwest"]),
         ("render", &["seedpost-media", "seedpost-av", "symphonia", "ffmpeg"]),
-        ("simulator", &["seedpost-render", "seedpost-av", "reqwest"]),
+        ("simulator", &["seedpost-render", "seedpost-av"]),
     ] {
         forbidden.iter().for_each(|name| assert!(!names(krate).contains(name), "{krate} names {name}"));
     }

@@ -1,17 +1,26 @@
 //! An offline stand-in for the providers: real HTTP, real validation, real clips, no money.
 //!
-//! It speaks fal's queue at `/`, its REST host at `/rest` and its media host at `/cdn`. What it
-//! accepted and would have charged stands at `GET /_simulator/bills`. Jobs are kept in its folder, so
-//! that a simulator started again in the same folder goes on where the last one ended. Deliberately
-//! absent: faults on request, webhooks, Ark's and the proxies' forms, and fetching from other hosts.
+//! It speaks fal's queue at `/`, its REST host at `/rest` and its media host at `/cdn`; Ark's form at
+//! `/api/v3`; the proxies' at `/v1` and `/proxy`. What it accepted and would have charged stands at
+//! `GET /_simulator/bills`. Jobs are kept in its folder, so that a simulator started again in the same
+//! folder goes on where the last one ended. Deliberately absent: faults on request, fal's webhooks, and
+//! fetching from other hosts.
 
 mod files;
 
 mod queue;
 
+mod ark;
+
+mod proxy;
+
+mod callback;
+
 mod render;
 
 mod rules;
+
+mod inputs;
 
 mod sound;
 
@@ -62,10 +71,10 @@ impl Simulator {
     /// When the address is taken or the folder cannot be used.
     pub async fn start(config: Config) -> io::Result<Simulator> {
         let store = Store::open(config.folder.clone())?;
-        let studio = Arc::new(Studio::new(store, &config));
-        studio.resume();
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
+        let studio = Arc::new(Studio::new(store, &config, format!("http://{address}")));
+        studio.resume();
         let server = tokio::spawn(async move { axum::serve(listener, router(studio)).await });
         Ok(Simulator { address, server })
     }
@@ -100,6 +109,10 @@ fn router(studio: Arc<Studio>) -> Router {
         .route("/cdn/files/upload", post(files::upload))
         .route("/cdn/upload/{id}/{name}", put(files::put))
         .nest_service("/cdn/files", media)
+        .route("/api/v3/contents/generations/tasks", post(ark::create).get(ark::list))
+        .route("/api/v3/contents/generations/tasks/{id}", get(ark::get).delete(ark::delete))
+        .route("/v1/{*path}", any(proxy::plain))
+        .route("/proxy/{shape}/v1/{*path}", any(proxy::shaped))
         .fallback(any(queue::handle))
         .layer(DefaultBodyLimit::max(MAX_UPLOAD))
         .with_state(studio)

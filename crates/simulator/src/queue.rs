@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::render::Studio;
 use crate::rules;
-use crate::store::{Job, Phase};
+use crate::store::{Form, Job, Phase};
 
 /// How often the event stream looks at its job.
 const STREAM_PACE: Duration = Duration::from_millis(100);
@@ -65,7 +65,7 @@ pub(crate) fn require_key(headers: &HeaderMap) -> Result<(), Refusal> {
 /// What was accepted and charged, in order.
 pub(crate) async fn bills(State(studio): State<Arc<Studio>>) -> Json<Value> {
     let charged = studio.store.all().into_iter().filter(|job| job.micros > 0);
-    let bill = |job: Job| json!({ "request_id": job.request_id, "endpoint": job.endpoint, "input": job.input, "micros": job.micros });
+    let bill = |job: Job| json!({ "request_id": job.request_id, "form": job.form, "endpoint": job.endpoint, "input": job.input, "micros": job.micros });
     Json(charged.map(bill).collect())
 }
 
@@ -84,19 +84,38 @@ pub(crate) async fn handle(
         return if method == Method::POST { submit(&studio, path, &base, &body) } else { Err(not_found()) };
     };
     let (id, call) = rest.split_once('/').unwrap_or((rest, ""));
-    let job = studio.store.get(id).ok_or_else(not_found)?;
-    let logs = uri.query().unwrap_or("").split('&').any(|pair| matches!(pair, "logs=1" | "logs=true"));
+    let job = studio.store.get(id).filter(|job| job.form == Form::Fal).ok_or_else(not_found)?;
+    serve(studio, job, &method, call, uri.query(), Place { at: base.clone(), media: base })
+}
+
+/// Where a job's own addresses begin, and where those of its media do.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) at: String,
+    pub(crate) media: String,
+}
+
+/// Answers a call about one job: `status`, `status/stream`, `response` or nothing, `cancel`.
+pub(crate) fn serve(
+    studio: Arc<Studio>,
+    job: Job,
+    method: &Method,
+    call: &str,
+    query: Option<&str>,
+    place: Place,
+) -> Result<Response, Refusal> {
+    let logs = query.unwrap_or("").split('&').any(|pair| matches!(pair, "logs=1" | "logs=true"));
     let answer = match (method.as_str(), call) {
-        ("GET", "status") => status(&job, &base, logs).into_response(),
-        ("GET", "status/stream") => stream(studio, job.request_id.clone(), base, logs).into_response(),
-        ("GET", "" | "response") => result(&job, &base).into_response(),
+        ("GET", "status") => status(&job, &place.at, logs).into_response(),
+        ("GET", "status/stream") => stream(studio, job.request_id.clone(), place.at, logs).into_response(),
+        ("GET", "" | "response") => result(&job, &place.media).into_response(),
         ("PUT", "cancel") => cancel(&studio, &job)?.into_response(),
         _ => return Err(not_found()),
     };
     Ok(([("x-fal-request-id", job.request_id)], answer).into_response())
 }
 
-fn not_found() -> Refusal {
+pub(crate) fn not_found() -> Refusal {
     Refusal(StatusCode::NOT_FOUND, json!({ "status": "NOT_FOUND" }))
 }
 
@@ -116,17 +135,25 @@ fn submit(studio: &Arc<Studio>, endpoint: &str, base: &str, body: &[u8]) -> Resu
         Err(detail) => (Phase::Failed { status: 422, body: json!({ "detail": detail }) }, 0),
     };
     let request_id = uuid::Uuid::now_v7().to_string();
-    let job = Job { request_id, endpoint: endpoint.to_owned(), input, micros, phase, logs: Vec::new() };
+    let job = Job::new(Form::Fal, request_id, endpoint, input, (micros, phase));
     studio.store.add(job.clone()).map_err(|error| Refusal::internal(&error))?;
     studio.clone().begin(&job);
-    let mut reply = addresses(&job, base);
+    Ok(accepted(&job, base))
+}
+
+/// The reply to a submit.
+pub(crate) fn accepted(job: &Job, base: &str) -> Response {
+    let mut reply = addresses(job, base);
     reply["status"] = "IN_QUEUE".into();
     reply["queue_position"] = 0.into();
-    Ok(([("x-fal-request-id", job.request_id)], Json(reply)).into_response())
+    ([("x-fal-request-id", job.request_id.clone())], Json(reply)).into_response()
 }
 
 fn addresses(job: &Job, base: &str) -> Value {
-    let app = job.endpoint.split('/').take(2).collect::<Vec<_>>().join("/");
+    let app = match job.form {
+        Form::Openai => "video/generations".to_owned(),
+        Form::Fal | Form::Ark => job.endpoint.split('/').take(2).collect::<Vec<_>>().join("/"),
+    };
     let url = format!("{base}/{app}/requests/{}", job.request_id);
     json!({ "request_id": job.request_id, "response_url": url, "status_url": format!("{url}/status"), "cancel_url": format!("{url}/cancel") })
 }

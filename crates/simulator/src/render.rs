@@ -9,9 +9,10 @@ use seedpost_media::worker::{ClipOrder, Worker};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use crate::callback::Line;
 use crate::rules::{self, Accepted};
-use crate::store::{Job, Log, Phase, Store, timestamp};
-use crate::{Config, sound};
+use crate::store::{Form, Job, Log, Phase, Store, timestamp};
+use crate::{Config, ark, proxy, sound};
 
 /// How long one clip may take to encode.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -24,15 +25,18 @@ const LINE: usize = 36;
 #[derive(Debug)]
 pub(crate) struct Studio {
     pub(crate) store: Store,
+    /// Where it is reached, such as `http://127.0.0.1:40001`.
+    url: String,
     program: PathBuf,
     turns: Semaphore,
     idle: Mutex<Vec<Worker>>,
 }
 
 impl Studio {
-    pub(crate) fn new(store: Store, config: &Config) -> Studio {
+    pub(crate) fn new(store: Store, config: &Config, url: String) -> Studio {
         Studio {
             store,
+            url,
             program: config.worker.clone(),
             turns: Semaphore::new(config.parallel.max(1)),
             idle: Mutex::default(),
@@ -52,14 +56,44 @@ impl Studio {
             return;
         }
         let id = job.request_id.clone();
+        let asked = job.input["callback_url"].as_str().filter(|_| job.form == Form::Ark);
+        let line = asked.map(|url| Line::open(url.to_owned()));
         tokio::spawn(async move {
             let Ok(_turn) = self.turns.acquire().await else { return };
-            let studio = self.clone();
-            let done = tokio::task::spawn_blocking(move || studio.render(&id)).await;
-            if let Ok(Err(error)) = done {
+            if let Err(error) = self.clone().work(&id, line.as_ref()).await {
                 self.note_failure(&error);
             }
         });
+    }
+
+    /// Renders a job unless it was cancelled, and tells of each change whoever wants to be called.
+    async fn work(self: Arc<Self>, id: &str, line: Option<&Line>) -> std::io::Result<()> {
+        let start = |job: &mut Job| {
+            if matches!(job.phase, Phase::Queued | Phase::Running) {
+                job.phase = Phase::Running;
+                job.logs.push(log("sampling"));
+            }
+        };
+        self.store.change(id, start)?;
+        self.tell(id, line);
+        let Some(job) = self.store.get(id).filter(|job| matches!(job.phase, Phase::Running)) else { return Ok(()) };
+        let studio = self.clone();
+        let made = tokio::task::spawn_blocking(move || studio.render(&job)).await;
+        let phase = made.unwrap_or_else(|_| failed(500, "the rendering broke off"));
+        self.store.change(id, |job| {
+            job.logs.push(log("finished"));
+            // What fails on the provider's side is not billed.
+            job.micros = if matches!(phase, Phase::Done { .. }) { job.micros } else { 0 };
+            job.phase = phase;
+        })?;
+        self.tell(id, line);
+        Ok(())
+    }
+
+    fn tell(&self, id: &str, line: Option<&Line>) {
+        if let (Some(line), Some(job)) = (line, self.store.get(id)) {
+            line.send(ark::task(&job, &self.url), !matches!(job.phase, Phase::Running));
+        }
     }
 
     /// The disk failed: nothing more can be recorded, and the job stays as it was.
@@ -68,24 +102,25 @@ impl Studio {
         eprintln!("simulator: {error}");
     }
 
-    fn render(&self, id: &str) -> std::io::Result<()> {
-        let Some(job) = self.store.get(id).filter(|job| matches!(job.phase, Phase::Queued | Phase::Running)) else {
-            return Ok(());
-        };
-        self.store.change(id, |job| {
-            job.phase = Phase::Running;
-            job.logs.push(log("sampling"));
-        })?;
-        let phase = match rules::judge(&job.endpoint, &job.input, &self.store.files()) {
-            Ok(accepted) => self.clip(&job, &accepted).unwrap_or_else(|message| failed(500, &message)),
-            Err(detail) => Phase::Failed { status: 422, body: json!({ "detail": detail }) },
-        };
-        self.store.change(id, |job| {
-            job.logs.push(log("finished"));
-            // What fails on the provider's side is not billed.
-            job.micros = if matches!(phase, Phase::Done { .. }) { job.micros } else { 0 };
-            job.phase = phase;
-        })
+    fn render(&self, job: &Job) -> Phase {
+        match self.judge(job) {
+            Ok(accepted) => self.clip(job, &accepted).unwrap_or_else(|message| failed(500, &message)),
+            Err(phase) => phase,
+        }
+    }
+
+    /// Judges a job again, by the rules of its form: its files may have gone.
+    fn judge(&self, job: &Job) -> Result<Accepted, Phase> {
+        match job.form {
+            Form::Fal => rules::judge(&job.endpoint, &job.input, &self.store.files())
+                .map_err(|detail| Phase::Failed { status: 422, body: json!({ "detail": detail }) }),
+            Form::Ark => ark::judge(&job.input, &self.store)
+                .map(|(accepted, _)| accepted)
+                .map_err(|refused| failed(500, &refused.message)),
+            Form::Openai => proxy::judge(&job.input, &self.store.files())
+                .map(|(accepted, _)| accepted)
+                .map_err(|refused| failed(500, &refused.message)),
+        }
     }
 
     fn clip(&self, job: &Job, accepted: &Accepted) -> Result<Phase, String> {
@@ -108,10 +143,14 @@ impl Studio {
             frames,
             captions: captions(job, accepted),
             sound: accepted.generate_audio.then_some(sound),
-            channels: 2,
+            channels: accepted.channels,
             rate: 48_000,
         };
         self.worker(|worker| worker.clip(order)).map_err(|error| words(&error))?;
+        if accepted.last_frame {
+            let picture = folder.join("last_frame.png");
+            self.worker(|worker| worker.last_frame(made.clone(), picture)).map_err(|error| words(&error))?;
+        }
         let bytes = std::fs::copy(&made, folder.join("video.mp4")).map_err(|error| words(&error))?;
         Ok(Phase::Done { file: format!("{}/video.mp4", job.request_id), bytes })
     }
@@ -141,7 +180,7 @@ fn log(message: &str) -> Log {
 /// The prompt in up to four lines, then what was asked for.
 fn captions(job: &Job, accepted: &Accepted) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in accepted.prompt.split_whitespace() {
+    for word in job.prompt().split_whitespace() {
         let full = lines.last().is_none_or(|line| !line.is_empty() && line.len() + 1 + word.len() > LINE);
         if full {
             lines.push(String::new());

@@ -11,7 +11,7 @@ use seedpost_core::time::ClockTime;
 use serde_json::{Value, json};
 
 /// The length of a clip whose length the model chooses, in seconds.
-const AUTO_SECONDS: u32 = 5;
+pub(crate) const AUTO_SECONDS: u32 = 5;
 
 /// A request that may be rendered.
 #[derive(Debug)]
@@ -20,8 +20,11 @@ pub(crate) struct Accepted {
     pub(crate) size: PixelSize,
     pub(crate) seconds: u32,
     pub(crate) generate_audio: bool,
-    pub(crate) prompt: String,
     pub(crate) audios: Vec<PathBuf>,
+    /// Channels of the sound.
+    pub(crate) channels: u16,
+    /// Whether the last frame is wanted as a picture too.
+    pub(crate) last_frame: bool,
 }
 
 /// Judges a request; answers the `detail` items of a 422 where it fails.
@@ -30,7 +33,7 @@ pub(crate) fn judge(endpoint: &str, input: &Value, files: &Path) -> Result<Accep
         .endpoint(endpoint)
         .ok_or_else(|| vec![item("endpoint", "not_found", "unknown endpoint", json!({}))])?;
     let mut check = Check { input, files, detail: Vec::new() };
-    let prompt = check.prompt();
+    check.prompt();
     let resolution = check.literal("resolution", "720p", &model.resolutions);
     let ratio = check.literal("aspect_ratio", "16:9", &model.aspect_ratios);
     let seconds = check.seconds(model);
@@ -41,7 +44,7 @@ pub(crate) fn judge(endpoint: &str, input: &Value, files: &Path) -> Result<Accep
     let price = size.and_then(|size| model.price.charge(size, seconds, generate_audio, videos > 0));
     match size.zip(price) {
         Some((size, price)) if check.detail.is_empty() => {
-            Ok(Accepted { price, size, seconds, generate_audio, prompt, audios })
+            Ok(Accepted { price, size, seconds, generate_audio, audios, channels: 2, last_frame: false })
         }
         _ => Err(check.detail),
     }
@@ -67,13 +70,10 @@ impl Check<'_> {
         self.input.get(field).filter(|value| !value.is_null())
     }
 
-    fn prompt(&mut self) -> String {
-        match self.given("prompt").and_then(Value::as_str).map(str::to_owned) {
-            Some(prompt) if !prompt.trim().is_empty() => prompt,
-            _ => {
-                self.fault("prompt", "missing", "Field required", json!({}));
-                String::new()
-            }
+    fn prompt(&mut self) {
+        let prompt = self.given("prompt").and_then(Value::as_str).unwrap_or_default();
+        if prompt.trim().is_empty() {
+            self.fault("prompt", "missing", "Field required", json!({}));
         }
     }
 
@@ -220,12 +220,14 @@ impl Check<'_> {
 }
 
 /// The file behind an address of this simulator, whatever its host was then called.
-fn own_file(url: &str, files: &Path) -> Option<PathBuf> {
+pub(crate) fn own_file(url: &str, files: &Path) -> Option<PathBuf> {
     let (_, path) = url.split_once("://")?.1.split_once("/cdn/files/")?;
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
     let (id, name) = path.split_once('/')?;
-    let id: uuid::Uuid = id.parse().ok()?;
-    let plain = !name.is_empty()
-        && !name.starts_with('.')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    plain.then(|| files.join(id.to_string()).join(name))
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    (plain(id) && plain(name)).then(|| files.join(id).join(name))
 }

@@ -8,16 +8,72 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Whose wire form a job was asked for in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Form {
+    #[default]
+    Fal,
+    Ark,
+    Openai,
+}
+
 /// A job as it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) request_id: String,
+    #[serde(default)]
+    pub(crate) form: Form,
+    /// When it was added, in Unix milliseconds; each job is later than those before it.
+    #[serde(default)]
+    pub(crate) created_ms: u64,
+    /// When its phase last changed, in Unix milliseconds.
+    #[serde(default)]
+    pub(crate) updated_ms: u64,
+    /// What an aspect ratio became that the model chose.
+    #[serde(default)]
+    pub(crate) ratio: Option<String>,
+    /// Whether its owner has deleted it; its bill stays.
+    #[serde(default)]
+    pub(crate) deleted: bool,
     pub(crate) endpoint: String,
     pub(crate) input: Value,
     /// What it costs; nothing for a request that the rules reject.
     pub(crate) micros: u64,
     pub(crate) phase: Phase,
     pub(crate) logs: Vec<Log>,
+}
+
+impl Job {
+    pub(crate) fn new(
+        form: Form,
+        request_id: String,
+        endpoint: &str,
+        input: Value,
+        (micros, phase): (u64, Phase),
+    ) -> Job {
+        Job {
+            request_id,
+            form,
+            created_ms: 0,
+            updated_ms: 0,
+            ratio: None,
+            deleted: false,
+            endpoint: endpoint.to_owned(),
+            input,
+            micros,
+            phase,
+            logs: Vec::new(),
+        }
+    }
+
+    /// The words of the prompt, wherever its form has them.
+    pub(crate) fn prompt(&self) -> String {
+        match self.form {
+            Form::Fal | Form::Openai => self.input["prompt"].as_str().unwrap_or_default().to_owned(),
+            Form::Ark => crate::ark::prompt(&self.input),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -88,8 +144,11 @@ impl Store {
     }
 
     /// Adds a job; it is on disk when this returns.
-    pub(crate) fn add(&self, job: Job) -> io::Result<()> {
+    pub(crate) fn add(&self, mut job: Job) -> io::Result<()> {
         let mut jobs = self.jobs();
+        let latest = jobs.values().map(|job| job.created_ms).max().unwrap_or(0);
+        job.created_ms = now_ms().max(latest + 1);
+        job.updated_ms = job.created_ms;
         write(&self.folder, &job)?;
         jobs.insert(job.request_id.clone(), job);
         Ok(())
@@ -99,7 +158,11 @@ impl Store {
     pub(crate) fn change(&self, request_id: &str, change: impl FnOnce(&mut Job)) -> io::Result<()> {
         let mut jobs = self.jobs();
         let Some(job) = jobs.get_mut(request_id) else { return Ok(()) };
+        let before = std::mem::discriminant(&job.phase);
         change(job);
+        if std::mem::discriminant(&job.phase) != before {
+            job.updated_ms = now_ms().max(job.created_ms);
+        }
         write(&self.folder, job)
     }
 }
@@ -109,6 +172,11 @@ fn write(folder: &Path, job: &Job) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder.join("jobs"))?;
     serde_json::to_writer(&mut file, job)?;
     file.persist(path).map(|_| ()).map_err(|error| error.error)
+}
+
+/// Now, in Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
 /// Now, as the providers write it.
