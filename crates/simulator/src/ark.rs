@@ -199,11 +199,13 @@ impl Wanted {
     }
 }
 
-/// Takes a waiting task out, or forgets one that has ended.
+/// Takes a waiting task out, or forgets one that has ended. Ark's clients send a body, which has to be
+/// read: a connection with something unread is closed, and may be in use again by then.
 pub(crate) async fn delete(
     State(studio): State<Arc<Studio>>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    _: Bytes,
 ) -> Result<Json<Value>, Refused> {
     require_key(&headers)?;
     find(&studio, &id)?;

@@ -82,3 +82,33 @@ async fn say(url: &str, word: &Value, pauses: &[Duration]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_but_this_machine_is_called() {
+        for url in ["http://example.com/", "https://127.0.0.1/", "http://192.168.0.1/", "http://127.0.0.1.example.com/"]
+        {
+            let answer = post(url, &[], Vec::new()).await;
+            assert!(answer.as_ref().is_err_and(|words| words.ends_with("is not on this machine")), "{url}: {answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_loopback_address_is_called_by_number_and_by_name() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let echo = axum::routing::post(|headers: axum::http::HeaderMap, body: String| async move {
+            let fine = headers["x-mark"] == "7" && headers["content-type"] == "application/json" && body == "{}";
+            if fine { axum::http::StatusCode::ACCEPTED } else { axum::http::StatusCode::BAD_REQUEST }
+        });
+        let server = tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/", echo)).await });
+        for host in ["127.0.0.1", "localhost"] {
+            let answer = post(&format!("http://{host}:{port}/"), &[("x-mark", "7".to_owned())], b"{}".to_vec()).await;
+            assert_eq!(answer, Ok(202), "{host}");
+        }
+        server.abort();
+    }
+}

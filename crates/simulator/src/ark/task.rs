@@ -104,3 +104,57 @@ pub(crate) fn failure(job: &Job) -> Option<(&'static str, String)> {
     };
     Some((code, words))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Form;
+
+    #[test]
+    fn a_failure_in_fals_form_has_one_code_here() {
+        for (place, kind, words, expected) in [
+            (
+                "generated_video",
+                "content_policy_violation",
+                "Output video has sensitive content.",
+                "OutputVideoSensitiveContentDetected",
+            ),
+            (
+                "generated_video",
+                "content_policy_violation",
+                "Output audio has sensitive content.",
+                "OutputAudioSensitiveContentDetected",
+            ),
+            (
+                "image_urls",
+                "content_policy_violation",
+                "likenesses",
+                "InputImageSensitiveContentDetected.PrivacyInformation",
+            ),
+            (
+                "video_urls",
+                "content_policy_violation",
+                "likenesses",
+                "InputImageSensitiveContentDetected.PrivacyInformation",
+            ),
+            ("audio_urls", "content_policy_violation", "a song", "InputAudioSensitiveContentDetected"),
+            ("prompt", "content_policy_violation", "words", "InputTextSensitiveContentDetected"),
+            ("body", "internal_server_error", "oops", "InternalServiceError"),
+        ] {
+            let body = json!({ "detail": [{ "loc": ["body", place], "type": kind, "msg": words }] });
+            let phase = Phase::Failed { status: 422, body };
+            let job = Job::new(Form::Ark, "cgt-1".to_owned(), "m", json!({ "model": "m" }), (0, phase));
+            let task = task(&job, "http://h");
+            assert_eq!((&task["status"], &task["error"]["code"]), (&json!("failed"), &json!(expected)), "{place}");
+            assert_eq!(task["error"]["message"], words);
+        }
+    }
+
+    #[test]
+    fn a_time_out_is_an_expiry() {
+        let body = json!({ "detail": [{ "loc": ["body"], "type": "generation_timeout", "msg": "timeout" }] });
+        let phase = Phase::Failed { status: 504, body };
+        let job = Job::new(Form::Ark, "cgt-1".to_owned(), "m", json!({}), (0, phase));
+        assert_eq!((status(&job), failure(&job)), ("expired", None));
+    }
+}
