@@ -138,8 +138,15 @@ async fn open_simulator(project: &Project) -> Result<Door, Failure> {
 }
 
 async fn start_simulator(folder: &Path) -> Result<Simulator, Failure> {
-    let config =
-        Config { listen: ([127, 0, 0, 1], 0).into(), folder: folder.to_owned(), worker: worker_program(), parallel: 2 };
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        folder: folder.to_owned(),
+        worker: worker_program(),
+        parallel: 2,
+        clip: None,
+        queue: Duration::ZERO,
+        faults: Vec::new(),
+    };
     let started = tokio::time::timeout(Duration::from_secs(10), Simulator::start(config)).await;
     let started = started.map_err(std::io::Error::other).flatten();
     started.map_err(|error| {

@@ -322,6 +322,13 @@ impl Catalog {
 }
 
 impl Price {
+    /// The price of a thousand tokens.
+    #[must_use]
+    pub fn per_thousand(&self, generate_audio: bool) -> Option<Usd> {
+        let silent = self.usd_per_1k_tokens_silent.as_ref().filter(|_| !generate_audio);
+        silent.unwrap_or(&self.usd_per_1k_tokens).parse().ok()
+    }
+
     /// The charge for a clip of this size and length.
     #[must_use]
     pub fn charge(&self, size: PixelSize, seconds: u32, generate_audio: bool, video_reference: bool) -> Option<Usd> {

@@ -100,8 +100,8 @@ pub(crate) async fn create(
     let model = input["model"].as_str().unwrap_or_default().to_owned();
     let mut job = Job::new(Form::Ark, new_id(), &model, input, (accepted.price.micros(), Phase::Queued));
     job.ratio = Some(ratio);
-    studio.store.add(job.clone()).map_err(|error| Refused::internal(&error))?;
-    studio.clone().begin(&job);
+    let job = studio.store.add(job).map_err(|error| Refused::internal(&error))?;
+    studio.begin(&job);
     Ok(Json(json!({ "id": job.request_id })))
 }
 
@@ -117,8 +117,8 @@ pub(crate) fn new_id() -> String {
 }
 
 /// A task that its owner may still see.
-fn find(studio: &Studio, id: &str) -> Result<Job, Refused> {
-    studio.store.get(id).filter(is_visible).ok_or_else(|| Refused::unknown_task(id))
+fn find(studio: &Studio, id: &str) -> Result<Arc<Job>, Refused> {
+    studio.store.get(id).filter(|job| is_visible(job)).ok_or_else(|| Refused::unknown_task(id))
 }
 
 fn is_visible(job: &Job) -> bool {
@@ -143,7 +143,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, Refused> {
     require_key(&headers)?;
     let wanted = Wanted::read(query.as_deref().unwrap_or_default())?;
-    let mut jobs: Vec<Job> =
+    let mut jobs: Vec<Arc<Job>> =
         studio.store.all().into_iter().filter(|job| is_visible(job) && wanted.includes(job)).collect();
     jobs.sort_by_key(|job| std::cmp::Reverse(job.created_ms));
     let base = base(&headers);

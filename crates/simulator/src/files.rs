@@ -1,15 +1,24 @@
 //! fal's REST and media hosts: uploads by both of its clients' ways, and the files themselves.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use ring::digest;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tower_http::services::ServeDir;
 
+use crate::MAX_UPLOAD;
+use crate::journal::hex;
 use crate::queue::{Refusal, base, require_key};
-use crate::render::Studio;
+use crate::render::{CANNED, Studio};
+use crate::store::Phase;
 
 /// The way of fal's JavaScript client: an address to put the bytes to, and one to read them from.
 pub(crate) async fn initiate(headers: HeaderMap, Json(about): Json<Value>) -> Result<Json<Value>, Refusal> {
@@ -26,9 +35,9 @@ pub(crate) async fn initiate(headers: HeaderMap, Json(about): Json<Value>) -> Re
 pub(crate) async fn put(
     State(studio): State<Arc<Studio>>,
     Path((id, name)): Path<(uuid::Uuid, String)>,
-    bytes: Bytes,
+    body: Body,
 ) -> Result<StatusCode, Refusal> {
-    keep(&studio, id, &safe_name(&name), &bytes).await?;
+    keep(&studio, id, &safe_name(&name), body).await?;
     Ok(StatusCode::OK)
 }
 
@@ -45,27 +54,74 @@ pub(crate) async fn token(headers: HeaderMap) -> Result<Json<Value>, Refusal> {
 pub(crate) async fn upload(
     State(studio): State<Arc<Studio>>,
     headers: HeaderMap,
-    bytes: Bytes,
+    body: Body,
 ) -> Result<Json<Value>, Refusal> {
     require_key(&headers)?;
-    let given = headers.get("x-fal-file-name").and_then(|name| name.to_str().ok());
-    let name = safe_name(given.unwrap_or("file"));
+    let name = given_name(&headers);
     let id = uuid::Uuid::now_v7();
-    keep(&studio, id, &name, &bytes).await?;
+    keep(&studio, id, &name, body).await?;
     Ok(Json(json!({ "access_url": format!("{}/cdn/files/{id}/{name}", base(&headers)) })))
 }
 
-async fn keep(studio: &Studio, id: uuid::Uuid, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
+/// Hands out an upload or a clip.
+pub(crate) async fn get(State(studio): State<Arc<Studio>>, Path(path): Path<String>, request: Request) -> Response {
+    let made = path.strip_suffix("/video.mp4").and_then(|id| studio.store.get(id));
+    let canned =
+        made.is_some_and(|job| matches!(job.phase, Phase::Done { .. })) && !studio.store.files().join(&path).exists();
+    // A job that was done with the canned clip has no file of its own.
+    let path = if canned { CANNED.to_owned() } else { path };
+    let (mut parts, body) = request.into_parts();
+    let Ok(uri) = format!("/{path}").parse() else { return StatusCode::NOT_FOUND.into_response() };
+    parts.uri = uri;
+    match ServeDir::new(studio.store.files()).try_call(Request::from_parts(parts, body)).await {
+        Ok(reply) => reply.map(Body::new),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => StatusCode::NOT_FOUND.into_response(),
+        Err(error) => Refusal::internal(&error).into_response(),
+    }
+}
+
+async fn keep(studio: &Studio, id: uuid::Uuid, name: &str, body: Body) -> Result<(), Refusal> {
     let folder = studio.store.files().join(id.to_string());
-    let stored = async {
-        tokio::fs::create_dir_all(&folder).await?;
-        tokio::fs::write(folder.join(name), bytes).await
+    tokio::fs::create_dir_all(&folder).await.map_err(|error| Refusal::internal(&error))?;
+    receive(body, &folder.join(name)).await.map(|_| ())
+}
+
+/// Writes a body to a file, piece by piece; answers the SHA-256 of it. A file that is not whole has
+/// another name.
+pub(crate) async fn receive(body: Body, path: &std::path::Path) -> Result<String, Refusal> {
+    let partial = path.with_file_name(format!(".{}", uuid::Uuid::now_v7()));
+    let written = async {
+        let mut file = tokio::fs::File::create(&partial).await?;
+        let mut digest = digest::Context::new(&digest::SHA256);
+        let mut pieces = body.into_data_stream();
+        let mut total = 0;
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(io::Error::other)?;
+            total += piece.len();
+            if total > MAX_UPLOAD {
+                return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+            }
+            digest.update(&piece);
+            file.write_all(&piece).await?;
+        }
+        file.flush().await?;
+        tokio::fs::rename(&partial, path).await?;
+        Ok(hex(digest.finish().as_ref()))
     };
-    stored.await.map_err(|error| Refusal::internal(&error))
+    let written = written.await;
+    if written.is_err() {
+        let _ = tokio::fs::remove_file(&partial).await;
+    }
+    written.map_err(|error| Refusal::internal(&error))
+}
+
+/// The name in the header of fal's Python client.
+pub(crate) fn given_name(headers: &HeaderMap) -> String {
+    safe_name(headers.get("x-fal-file-name").and_then(|name| name.to_str().ok()).unwrap_or("file"))
 }
 
 /// Letters, digits, `.`, `_` and `-`, so that a name is one path segment and needs no escape.
-fn safe_name(name: &str) -> String {
+pub(crate) fn safe_name(name: &str) -> String {
     let safe: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).take(100).collect();
     let safe = safe.trim_start_matches('.');

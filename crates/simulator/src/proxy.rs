@@ -127,10 +127,10 @@ fn submit(studio: &Arc<Studio>, call: &Call<'_>, body: &[u8]) -> Result<Response
     let model = input["model"].as_str().unwrap_or_default().to_owned();
     let mut job = Job::new(Form::Openai, id, &model, input, (accepted.price.micros(), Phase::Queued));
     job.ratio = Some(ratio);
-    studio.store.add(job.clone()).map_err(internal)?;
-    studio.clone().begin(&job);
+    let job = studio.store.add(job).map_err(internal)?;
+    studio.begin(&job);
     Ok(match call.shape {
-        Shape::Queue => queue::accepted(&job, &call.place.at),
+        Shape::Queue => queue::accepted(studio, &job, &call.place.at),
         shape => Json(shape.submitted(&job)).into_response(),
     })
 }
@@ -160,7 +160,7 @@ fn about(studio: Arc<Studio>, call: &Call<'_>, rest: &str) -> Result<Response, R
     match (call.shape, found) {
         (Shape::Queue, None) => Ok(queue::not_found().into_response()),
         (Shape::Queue, Some(job)) => {
-            let served = queue::serve(studio, job, call.method, step, call.query, call.place.clone());
+            let served = queue::serve(studio, &job, call.method, step, call.query, call.place.clone());
             Ok(served.unwrap_or_else(IntoResponse::into_response))
         }
         (shape, Some(job)) if call.method == Method::GET => {

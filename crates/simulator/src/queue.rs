@@ -15,6 +15,7 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use seedpost_core::catalog::Catalog;
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use crate::render::Studio;
 use crate::rules;
@@ -25,7 +26,7 @@ const STREAM_PACE: Duration = Duration::from_millis(100);
 
 /// An answer that says no.
 #[derive(Debug)]
-pub(crate) struct Refusal(StatusCode, Value);
+pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) Value);
 
 impl Refusal {
     pub(crate) fn internal(error: &std::io::Error) -> Refusal {
@@ -33,6 +34,10 @@ impl Refusal {
             StatusCode::INTERNAL_SERVER_ERROR,
             json!({ "detail": error.to_string(), "error_type": "internal_error" }),
         )
+    }
+
+    pub(crate) fn bad_request(what: &str) -> Refusal {
+        Refusal(StatusCode::BAD_REQUEST, json!({ "detail": what, "error_type": "bad_request" }))
     }
 }
 
@@ -62,13 +67,6 @@ pub(crate) fn require_key(headers: &HeaderMap) -> Result<(), Refusal> {
     fine.then_some(()).ok_or_else(refusal)
 }
 
-/// What was accepted and charged, in order.
-pub(crate) async fn bills(State(studio): State<Arc<Studio>>) -> Json<Value> {
-    let charged = studio.store.all().into_iter().filter(|job| job.micros > 0);
-    let bill = |job: Job| json!({ "request_id": job.request_id, "form": job.form, "endpoint": job.endpoint, "input": job.input, "micros": job.micros });
-    Json(charged.map(bill).collect())
-}
-
 /// Every path that is not one of the other hosts' belongs to the queue.
 pub(crate) async fn handle(
     State(studio): State<Arc<Studio>>,
@@ -81,11 +79,12 @@ pub(crate) async fn handle(
     let path = uri.path().trim_matches('/');
     let base = base(&headers);
     let Some((_, rest)) = path.split_once("/requests/") else {
-        return if method == Method::POST { submit(&studio, path, &base, &body) } else { Err(not_found()) };
+        let query = uri.query().unwrap_or_default();
+        return if method == Method::POST { submit(&studio, path, query, &base, &body) } else { Err(not_found()) };
     };
     let (id, call) = rest.split_once('/').unwrap_or((rest, ""));
     let job = studio.store.get(id).filter(|job| job.form == Form::Fal).ok_or_else(not_found)?;
-    serve(studio, job, &method, call, uri.query(), Place { at: base.clone(), media: base })
+    serve(studio, &job, &method, call, uri.query(), Place { at: base.clone(), media: base })
 }
 
 /// Where a job's own addresses begin, and where those of its media do.
@@ -98,28 +97,32 @@ pub(crate) struct Place {
 /// Answers a call about one job: `status`, `status/stream`, `response` or nothing, `cancel`.
 pub(crate) fn serve(
     studio: Arc<Studio>,
-    job: Job,
+    job: &Job,
     method: &Method,
     call: &str,
     query: Option<&str>,
     place: Place,
 ) -> Result<Response, Refusal> {
+    let id = job.request_id.clone();
     let logs = query.unwrap_or("").split('&').any(|pair| matches!(pair, "logs=1" | "logs=true"));
     let answer = match (method.as_str(), call) {
-        ("GET", "status") => status(&job, &place.at, logs).into_response(),
-        ("GET", "status/stream") => stream(studio, job.request_id.clone(), place.at, logs).into_response(),
-        ("GET", "" | "response") => result(&job, &place.media).into_response(),
-        ("PUT", "cancel") => cancel(&studio, &job)?.into_response(),
+        ("GET", "status") => status(&studio, job, &place.at, logs).into_response(),
+        ("GET", "status/stream") => stream(studio, id.clone(), place.at, logs).into_response(),
+        ("GET", "" | "response") => {
+            let (code, answer) = outcome(job, &place.media);
+            (code, Json(answer)).into_response()
+        }
+        ("PUT", "cancel") => cancel(&studio, job)?.into_response(),
         _ => return Err(not_found()),
     };
-    Ok(([("x-fal-request-id", job.request_id)], answer).into_response())
+    Ok(([("x-fal-request-id", id)], answer).into_response())
 }
 
 pub(crate) fn not_found() -> Refusal {
     Refusal(StatusCode::NOT_FOUND, json!({ "status": "NOT_FOUND" }))
 }
 
-fn submit(studio: &Arc<Studio>, endpoint: &str, base: &str, body: &[u8]) -> Result<Response, Refusal> {
+fn submit(studio: &Arc<Studio>, endpoint: &str, query: &str, base: &str, body: &[u8]) -> Result<Response, Refusal> {
     if Catalog::built_in().endpoint(endpoint).is_none() {
         return Err(Refusal(StatusCode::NOT_FOUND, json!({ "detail": format!("Application {endpoint:?} not found") })));
     }
@@ -134,18 +137,21 @@ fn submit(studio: &Arc<Studio>, endpoint: &str, base: &str, body: &[u8]) -> Resu
         Ok(job) => (Phase::Queued, job.price.micros()),
         Err(detail) => (Phase::Failed { status: 422, body: json!({ "detail": detail }) }, 0),
     };
+    let webhook = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "fal_webhook");
     let request_id = uuid::Uuid::now_v7().to_string();
-    let job = Job::new(Form::Fal, request_id, endpoint, input, (micros, phase));
-    studio.store.add(job.clone()).map_err(|error| Refusal::internal(&error))?;
-    studio.clone().begin(&job);
-    Ok(accepted(&job, base))
+    let mut job = Job::new(Form::Fal, request_id, endpoint, input, (micros, phase));
+    job.webhook = webhook.map(|(_, url)| url.into_owned());
+    let job = studio.store.add(job).map_err(|error| Refusal::internal(&error))?;
+    studio.begin(&job);
+    studio.announce(&job);
+    Ok(accepted(studio, &job, base))
 }
 
 /// The reply to a submit.
-pub(crate) fn accepted(job: &Job, base: &str) -> Response {
+pub(crate) fn accepted(studio: &Studio, job: &Job, base: &str) -> Response {
     let mut reply = addresses(job, base);
     reply["status"] = "IN_QUEUE".into();
-    reply["queue_position"] = 0.into();
+    reply["queue_position"] = studio.store.ahead(job).into();
     ([("x-fal-request-id", job.request_id.clone())], Json(reply)).into_response()
 }
 
@@ -159,12 +165,12 @@ fn addresses(job: &Job, base: &str) -> Value {
 }
 
 /// The status object; a failed job is completed too.
-fn describe(job: &Job, base: &str, logs: bool) -> (StatusCode, Value) {
+fn describe(studio: &Studio, job: &Job, base: &str, logs: bool) -> (StatusCode, Value) {
     let mut answer = addresses(job, base);
     let logs = if logs { json!(job.logs) } else { Value::Null };
     let status = match &job.phase {
         Phase::Queued => {
-            answer["queue_position"] = 0.into();
+            answer["queue_position"] = studio.store.ahead(job).into();
             "IN_QUEUE"
         }
         Phase::Running => {
@@ -182,8 +188,8 @@ fn describe(job: &Job, base: &str, logs: bool) -> (StatusCode, Value) {
     (code, answer)
 }
 
-fn status(job: &Job, base: &str, logs: bool) -> (StatusCode, Json<Value>) {
-    let (code, answer) = describe(job, base, logs);
+fn status(studio: &Studio, job: &Job, base: &str, logs: bool) -> (StatusCode, Json<Value>) {
+    let (code, answer) = describe(studio, job, base, logs);
     (code, Json(answer))
 }
 
@@ -200,7 +206,8 @@ fn stream(
         async move {
             let last = last?;
             loop {
-                let (code, answer) = describe(&studio.store.get(&request_id)?, &base, logs);
+                let job = studio.store.get(&request_id)?;
+                let (code, answer) = describe(&studio, &job, &base, logs);
                 if answer != last {
                     let next = (code != StatusCode::OK).then(|| answer.clone());
                     return Some((Ok(Event::default().data(answer.to_string())), next));
@@ -211,21 +218,22 @@ fn stream(
     }))
 }
 
-fn result(job: &Job, base: &str) -> (StatusCode, Json<Value>) {
+/// The answer to who asks for a job's result.
+pub(crate) fn outcome(job: &Job, base: &str) -> (StatusCode, Value) {
     match &job.phase {
         Phase::Done { file, bytes } => {
             let video = json!({ "url": format!("{base}/cdn/files/{file}"), "content_type": "video/mp4", "file_name": "video.mp4", "file_size": bytes });
-            (StatusCode::OK, Json(json!({ "seed": 7, "video": video })))
+            (StatusCode::OK, json!({ "seed": 7, "video": video }))
         }
         Phase::Failed { status, body } => {
-            (StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(body.clone()))
+            (StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body.clone())
         }
         Phase::Cancelled => (
             StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-            Json(json!({ "detail": "cancelled", "error_type": "client_cancelled" })),
+            json!({ "detail": "cancelled", "error_type": "client_cancelled" }),
         ),
         Phase::Queued | Phase::Running => {
-            (StatusCode::BAD_REQUEST, Json(json!({ "detail": "Request is still in progress" })))
+            (StatusCode::BAD_REQUEST, json!({ "detail": "Request is still in progress" }))
         }
     }
 }

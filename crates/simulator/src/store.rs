@@ -1,20 +1,24 @@
 //! Jobs and files in a folder: one JSON file a job, written whole and renamed.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Whose wire form a job was asked for in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The wire form that a job came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Form {
+pub enum Form {
+    /// fal's queue.
     #[default]
     Fal,
+    /// Ark's tasks.
     Ark,
+    /// The proxies' video generations.
     Openai,
 }
 
@@ -30,6 +34,9 @@ pub(crate) struct Job {
     /// When its phase last changed, in Unix milliseconds.
     #[serde(default)]
     pub(crate) updated_ms: u64,
+    /// Where fal's form sends word when it has ended.
+    #[serde(default)]
+    pub(crate) webhook: Option<String>,
     /// What an aspect ratio became that the model chose.
     #[serde(default)]
     pub(crate) ratio: Option<String>,
@@ -42,38 +49,6 @@ pub(crate) struct Job {
     pub(crate) micros: u64,
     pub(crate) phase: Phase,
     pub(crate) logs: Vec<Log>,
-}
-
-impl Job {
-    pub(crate) fn new(
-        form: Form,
-        request_id: String,
-        endpoint: &str,
-        input: Value,
-        (micros, phase): (u64, Phase),
-    ) -> Job {
-        Job {
-            request_id,
-            form,
-            created_ms: 0,
-            updated_ms: 0,
-            ratio: None,
-            deleted: false,
-            endpoint: endpoint.to_owned(),
-            input,
-            micros,
-            phase,
-            logs: Vec::new(),
-        }
-    }
-
-    /// The words of the prompt, wherever its form has them.
-    pub(crate) fn prompt(&self) -> String {
-        match self.form {
-            Form::Fal | Form::Openai => self.input["prompt"].as_str().unwrap_or_default().to_owned(),
-            Form::Ark => crate::ark::prompt(&self.input),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,15 +77,60 @@ pub(crate) struct Log {
     pub(crate) source: String,
 }
 
+impl Job {
+    pub(crate) fn new(
+        form: Form,
+        request_id: String,
+        endpoint: &str,
+        input: Value,
+        (micros, phase): (u64, Phase),
+    ) -> Job {
+        Job {
+            request_id,
+            form,
+            created_ms: 0,
+            updated_ms: 0,
+            webhook: None,
+            ratio: None,
+            deleted: false,
+            endpoint: endpoint.to_owned(),
+            input,
+            micros,
+            phase,
+            logs: Vec::new(),
+        }
+    }
+
+    /// The words of the prompt, wherever its form has them.
+    pub(crate) fn prompt(&self) -> String {
+        prompt_of(&self.input).unwrap_or_default()
+    }
+
+    /// Whether nothing more will happen to it.
+    pub(crate) fn ended(&self) -> bool {
+        !matches!(self.phase, Phase::Queued | Phase::Running)
+    }
+}
+
+/// The prompt in a request of any form: fal's and the proxies' `prompt`, or Ark's texts.
+pub(crate) fn prompt_of(input: &Value) -> Option<String> {
+    let prompt = input["prompt"].as_str().map(str::to_owned);
+    prompt.or_else(|| input["content"].is_array().then(|| crate::ark::prompt(input)))
+}
+
 /// All jobs, in memory and on disk.
 #[derive(Debug)]
 pub(crate) struct Store {
     folder: PathBuf,
-    jobs: Mutex<BTreeMap<String, Job>>,
+    jobs: Mutex<BTreeMap<String, Arc<Job>>>,
+    /// When the youngest job was added.
+    latest: AtomicU64,
+    /// Held while a change is written, so that the last write of a job is its last state.
+    writing: Mutex<()>,
 }
 
 impl Store {
-    /// Opens a folder and reads the jobs of earlier runs.
+    /// Opens a folder and reads the jobs of earlier runs. What cannot be read is left out.
     pub(crate) fn open(folder: PathBuf) -> io::Result<Store> {
         std::fs::create_dir_all(folder.join("jobs"))?;
         std::fs::create_dir_all(folder.join("files"))?;
@@ -118,11 +138,19 @@ impl Store {
         for entry in std::fs::read_dir(folder.join("jobs"))? {
             let path = entry?.path();
             if path.extension().is_some_and(|ending| ending == "json") {
-                let job: Job = serde_json::from_slice(&std::fs::read(&path)?).map_err(io::Error::other)?;
-                jobs.insert(job.request_id.clone(), job);
+                match serde_json::from_slice::<Job>(&std::fs::read(&path)?) {
+                    Ok(job) => drop(jobs.insert(job.request_id.clone(), Arc::new(job))),
+                    Err(error) => say(&format!("{} is left out: {error}", path.display())),
+                }
             }
         }
-        Ok(Store { folder, jobs: Mutex::new(jobs) })
+        let latest = jobs.values().map(|job| job.created_ms).max().unwrap_or(0);
+        Ok(Store { folder, jobs: Mutex::new(jobs), latest: latest.into(), writing: Mutex::default() })
+    }
+
+    /// The folder that all is kept in.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The folder of uploads and clips.
@@ -130,56 +158,81 @@ impl Store {
         self.folder.join("files")
     }
 
-    fn jobs(&self) -> MutexGuard<'_, BTreeMap<String, Job>> {
+    fn jobs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Job>>> {
         // A panic elsewhere leaves whole jobs behind: each change is one assignment.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn all(&self) -> Vec<Job> {
+    pub(crate) fn all(&self) -> Vec<Arc<Job>> {
         self.jobs().values().cloned().collect()
     }
 
-    pub(crate) fn get(&self, request_id: &str) -> Option<Job> {
+    pub(crate) fn get(&self, request_id: &str) -> Option<Arc<Job>> {
         self.jobs().get(request_id).cloned()
     }
 
-    /// Adds a job; it is on disk when this returns.
-    pub(crate) fn add(&self, mut job: Job) -> io::Result<()> {
-        let mut jobs = self.jobs();
-        let latest = jobs.values().map(|job| job.created_ms).max().unwrap_or(0);
-        job.created_ms = now_ms().max(latest + 1);
-        job.updated_ms = job.created_ms;
-        write(&self.folder, &job)?;
-        jobs.insert(job.request_id.clone(), job);
-        Ok(())
+    /// How many jobs wait that were accepted before this one.
+    pub(crate) fn ahead(&self, job: &Job) -> usize {
+        let before = |other: &Job| (other.created_ms, &other.request_id) < (job.created_ms, &job.request_id);
+        self.jobs().values().filter(|other| matches!(other.phase, Phase::Queued) && before(other)).count()
     }
 
-    /// Changes a job.
-    pub(crate) fn change(&self, request_id: &str, change: impl FnOnce(&mut Job)) -> io::Result<()> {
-        let mut jobs = self.jobs();
-        let Some(job) = jobs.get_mut(request_id) else { return Ok(()) };
-        let before = std::mem::discriminant(&job.phase);
-        change(job);
-        if std::mem::discriminant(&job.phase) != before {
-            job.updated_ms = now_ms().max(job.created_ms);
-        }
-        write(&self.folder, job)
+    /// Adds a job; it is on disk when this returns.
+    pub(crate) fn add(&self, mut job: Job) -> io::Result<Arc<Job>> {
+        let now = now_ms();
+        let next = |latest: u64| Some(now.max(latest + 1));
+        let before = self.latest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
+        job.created_ms = now.max(before + 1);
+        job.updated_ms = job.created_ms;
+        // Nobody knows of it yet, so that nobody need wait while it is written.
+        write(&self.folder, &job)?;
+        let job = Arc::new(job);
+        self.jobs().insert(job.request_id.clone(), job.clone());
+        Ok(job)
     }
+
+    /// Changes a job; answers what the change did, or `None` where there is no such job.
+    pub(crate) fn change<T>(&self, request_id: &str, change: impl FnOnce(&mut Job) -> T) -> io::Result<Option<T>> {
+        let answer = {
+            let mut jobs = self.jobs();
+            let Some(job) = jobs.get_mut(request_id).map(Arc::make_mut) else { return Ok(None) };
+            let before = std::mem::discriminant(&job.phase);
+            let answer = change(job);
+            if std::mem::discriminant(&job.phase) != before {
+                job.updated_ms = now_ms().max(job.created_ms);
+            }
+            answer
+        };
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(job) = self.get(request_id) {
+            write(&self.folder, &job)?;
+        }
+        Ok(Some(answer))
+    }
+}
+
+fn path(folder: &Path, request_id: &str) -> PathBuf {
+    folder.join("jobs").join(format!("{request_id}.json"))
 }
 
 fn write(folder: &Path, job: &Job) -> io::Result<()> {
-    let path = folder.join("jobs").join(format!("{}.json", job.request_id));
     let mut file = tempfile::NamedTempFile::new_in(folder.join("jobs"))?;
-    serde_json::to_writer(&mut file, job)?;
-    file.persist(path).map(|_| ()).map_err(|error| error.error)
+    file.write_all(&serde_json::to_vec(job)?)?;
+    file.persist(path(folder, &job.request_id)).map(|_| ()).map_err(|error| error.error)
 }
 
-/// Now, in Unix milliseconds.
-pub(crate) fn now_ms() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
+/// A word to whoever runs the simulator.
+#[expect(clippy::print_stderr, reason = "a server's words go to standard error")]
+pub(crate) fn say(what: &str) {
+    eprintln!("simulator: {what}");
 }
 
 /// Now, as the providers write it.
 pub(crate) fn timestamp() -> String {
     format!("{:.3}", jiff::Timestamp::now())
+}
+
+/// Now, in Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
 }

@@ -115,7 +115,7 @@ fn continued(draft: &Value, items: &[Value], model: &Model, store: &Store) -> Re
     let is_draft = |job: &Job| {
         job.form == Form::Ark && !job.deleted && job.input["draft"] == true && matches!(job.phase, Phase::Done { .. })
     };
-    match store.get(id).filter(is_draft) {
+    match store.get(id).filter(|job| is_draft(job)) {
         Some(job) => read(&job.input, model, store),
         None => Err(Refused::invalid("content.draft_task", format!("{id} is no draft that succeeded"))),
     }
