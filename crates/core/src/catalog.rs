@@ -340,8 +340,7 @@ impl Price {
     /// The charge for so many tokens, as a provider counted them.
     #[must_use]
     pub fn of_tokens(&self, tokens: u64, generate_audio: bool) -> Option<Usd> {
-        let silent = self.usd_per_1k_tokens_silent.as_ref().filter(|_| !generate_audio);
-        let per_thousand = silent.unwrap_or(&self.usd_per_1k_tokens).parse().ok()?;
+        let per_thousand = self.per_thousand(generate_audio)?;
         Some(cost::price(tokens, per_thousand))
     }
 
