@@ -22,6 +22,8 @@ mod resolve;
 
 mod run;
 
+mod serve;
+
 mod simulator;
 
 mod status;
@@ -42,6 +44,8 @@ use crate::progress::Style;
 use crate::project::Project;
 
 const EXAMPLE: &str = "Example:\n  seedpost check shots.toml && seedpost plan shots.toml\n  seedpost run shots.toml && seedpost turnover shots.toml\n\nExit codes:\n  0 done · 2 usage · 3 shot list or assets invalid · 4 delivered media fail the spec · 5 budget refused\n  6 provider refused or unreachable · 7 a payment is unknown and waits for a person\n  8 some shots failed, the rest are done · 70 internal · 130 stopped by Ctrl-C";
+
+const SERVE: &str = "Example:\n  seedpost serve shots.toml --public-url https://hooks.example.com/seedpost &\n  seedpost run shots.toml\n\nA webhook only wakes a poll: `run` always polls too, so nothing is lost where none arrives.\n\nIt speaks plain HTTP. Put a proxy with TLS before it that takes the public path off, such as nginx:\n  location /seedpost/ { proxy_pass http://127.0.0.1:8787/; }\nor Caddy:\n  handle_path /seedpost/* { reverse_proxy 127.0.0.1:8787 }";
 
 /// From AI-rendered shots to a turnover package: check, render, strip or keep the sound, hand over.
 #[derive(Debug, Parser)]
@@ -111,6 +115,9 @@ enum Command {
     /// Check a package against its manifest.
     #[command(after_help = "Example:\n  seedpost verify turnover/Kitchen_at_seven_v001")]
     Verify(verify::Arguments),
+    /// Receive providers' webhooks, so that `run` asks the moment a clip is ready.
+    #[command(after_help = SERVE)]
+    Serve(serve::Arguments),
     /// Run the offline stand-in for the providers until it is ended.
     #[command(
         after_help = "Example:\n  seedpost simulator --listen 127.0.0.1:0\n  SEEDPOST_SIMULATOR_URL=http://127.0.0.1:40001 seedpost run shots.toml"
@@ -160,6 +167,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Export(arguments) => export::run(&arguments, json),
         Command::Turnover(list) => turnover::run(&list, json),
         Command::Verify(arguments) => verify::run(&arguments, json),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Simulator(arguments) => simulator::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, json),
     }

@@ -102,6 +102,7 @@ fn every_command_shows_an_example() {
         "export",
         "turnover",
         "verify",
+        "serve",
         "simulator",
         "doctor",
     ] {

@@ -223,13 +223,16 @@ impl Drop for Receiver {
     }
 }
 
+/// Wakes the request of an id.
+type Waker = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+
 /// Everything that a request needs.
 struct Desk {
     keys: Arc<Keys>,
     clock: Clock,
     token: Token,
     memory: Arc<Mutex<Memory>>,
-    wake: Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    wake: Waker,
     hear: Box<dyn Fn(&Notice) + Send + Sync>,
 }
 
@@ -359,7 +362,8 @@ impl Token {
     fn new(token: &Secret) -> io::Result<Token> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
         let key = key.map_err(|_| io::Error::other("the system has no random numbers"))?;
-        let tag = Some(token.expose()).filter(|token| !token.is_empty()).map(|token| hmac::sign(&key, token.as_bytes()));
+        let tag =
+            Some(token.expose()).filter(|token| !token.is_empty()).map(|token| hmac::sign(&key, token.as_bytes()));
         Ok(Token { key, tag })
     }
 

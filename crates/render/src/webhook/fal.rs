@@ -68,7 +68,8 @@ impl<'h> Letterhead<'h> {
 fn unhex(text: &str) -> Option<[u8; 64]> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let digits: Vec<u8> = text.bytes().take(129).map(|byte| digit(&byte)).collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |sum, digit| sum << 4 | digit)).collect();
+    let bytes: Vec<u8> =
+        digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |sum, digit| sum << 4 | digit)).collect();
     if digits.len() == 128 { bytes.try_into().ok() } else { None }
 }
 
@@ -79,7 +80,8 @@ mod tests {
     #[test]
     fn a_signature_is_128_hex_digits() {
         assert_eq!(unhex(&"0aF1".repeat(32)), Some([[0x0a, 0xf1]; 32].concat().try_into().unwrap()));
-        for text in ["", "0", &"0".repeat(127), &"0".repeat(129), &"0".repeat(130), &"g".repeat(128), &"é".repeat(64)] {
+        for text in ["", "0", &"0".repeat(127), &"0".repeat(129), &"0".repeat(130), &"g".repeat(128), &"é".repeat(64)]
+        {
             assert_eq!(unhex(text), None, "{text}");
         }
     }
