@@ -9,6 +9,8 @@ PACKAGES = build-essential clang curl ffmpeg imagemagick libavcodec-dev libavfor
            libsox-fmt-mp3 libswresample-dev libswscale-dev pkg-config python3 python3-venv sox
 CARGO ?= cargo
 PYTHON = .venv/bin/python
+FOREIGN = crates/cli/tests/foreign
+NODE_MODULES = $(FOREIGN)/node_modules/.package-lock.json
 RELEASE = target/release/seedpost
 
 .PHONY: demo test bench fuzz lint deps
@@ -19,7 +21,7 @@ demo: deps
 	$(RELEASE) run demo/shots.toml
 	$(RELEASE) turnover demo/shots.toml
 
-test: deps $(PYTHON)
+test: deps $(PYTHON) $(NODE_MODULES)
 	$(CARGO) test --workspace --locked
 	$(MAKE) lint
 
@@ -53,16 +55,21 @@ deps:
 	  for package in $(PACKAGES); do \
 	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q ' installed$$' || missing="$$missing $$package"; \
 	  done; \
+	  command -v node >/dev/null && command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	  if [ -n "$$missing" ]; then \
 	    echo "installing:$$missing"; \
 	    $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
 	  fi; \
 	else \
-	  echo "not Debian: make sure that these, or their like, are installed: $(PACKAGES)"; \
+	  echo "not Debian: make sure that these, or their like, are installed: $(PACKAGES) nodejs npm"; \
 	fi
 
-# Other people's readers, which check our files.
-$(PYTHON): crates/cli/tests/foreign/requirements.txt
+# Other people's readers and clients, which check our files and the simulator.
+$(PYTHON): $(FOREIGN)/requirements.txt
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $(PYTHON)
+
+$(NODE_MODULES): $(FOREIGN)/package-lock.json
+	npm ci --prefix $(FOREIGN) --silent --no-audit --no-fund
+	touch $@

@@ -209,20 +209,6 @@ fn a_take_of_the_simulator_is_never_taken_for_one_of_fal() {
 }
 
 #[test]
-fn fals_own_client_works_with_the_simulator_unchanged() {
-    let folder = tempfile::tempdir().unwrap();
-    let simulator = support::Simulator::start(folder.path());
-    let script = repository("crates/cli/tests/foreign/fal_client_roundtrip.py");
-    let said = tool(python(), &[text(&script), &simulator.url, text(&repository("fixtures/demo/refs/host.wav"))]);
-    let jobs: Value = serde_json::from_str(&said).unwrap();
-    let bills = simulator.bills();
-    let billed = |job: &str| bills.iter().any(|bill| bill["request_id"] == jobs[job]);
-    assert!(billed("generated") && !billed("refused"), "{said} {bills:?}");
-    // A cancelled job costs nothing unless it was running already.
-    assert_eq!(bills.len(), 1 + usize::from(billed("cancelled")));
-}
-
-#[test]
 fn the_program_itself_does_not_load_ffmpeg() {
     let libraries = tool("ldd", &[env!("CARGO_BIN_EXE_seedpost")]);
     assert!(!libraries.contains("libav"), "{libraries}");

@@ -145,7 +145,7 @@ pub(crate) async fn list(
     let wanted = Wanted::read(query.as_deref().unwrap_or_default())?;
     let mut jobs: Vec<Arc<Job>> =
         studio.store.all().into_iter().filter(|job| is_visible(job) && wanted.includes(job)).collect();
-    jobs.sort_by_key(|job| std::cmp::Reverse(job.created_ms));
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.serial));
     let base = base(&headers);
     let page = jobs.iter().skip((wanted.page - 1) * wanted.size).take(wanted.size);
     let items: Vec<Value> = page.map(|job| task(job, &base)).collect();

@@ -91,7 +91,8 @@ impl Simulator {
     /// Listens and answers from now on.
     ///
     /// # Errors
-    /// When the address is taken, the folder or the clip cannot be used, or a fault makes no sense.
+    /// When the address is taken or the folder cannot be used; of kind `InvalidInput` when the clip cannot
+    /// be read or a fault makes no sense.
     pub async fn start(config: Config) -> io::Result<Simulator> {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;

@@ -56,29 +56,20 @@ pub(crate) async fn requests(
             && status.as_ref().is_none_or(|status| verdict(job) == Some(status.as_str()))
     };
     let mut jobs: Vec<Arc<Job>> = studio.store.all().into_iter().filter(fits).collect();
-    // Jobs that have not ended come first: they end last.
     let key = |job: &Job| match sort.as_deref() {
-        Some("ended_at") => {
-            if job.ended() {
-                job.updated_ms
-            } else {
-                u64::MAX
-            }
-        }
-        Some(_) => {
-            if job.ended() {
-                job.updated_ms.saturating_sub(job.created_ms)
-            } else {
-                u64::MAX
-            }
-        }
-        None => job.created_ms,
+        None => job.serial,
+        // They end last, and take longest.
+        Some(_) if !job.ended() => u64::MAX,
+        Some("ended_at") => job.updated_ms,
+        Some(_) => job.updated_ms.saturating_sub(job.created_ms),
     };
-    jobs.sort_by_key(|job| Reverse((key(job), job.request_id.clone())));
+    jobs.sort_by_key(|job| Reverse((key(job), job.serial)));
     let after = query.one("cursor");
     let from = match &after {
         None => 0,
-        Some(cursor) => 1 + jobs.iter().position(|job| job.request_id == *cursor).ok_or_else(|| invalid("cursor"))?,
+        Some(cursor) => {
+            1 + jobs.iter().position(|job| job.request_id == *cursor).ok_or_else(|| invalid("no such cursor"))?
+        }
     };
     let page = &jobs[from..jobs.len().min(from + limit)];
     let more = from + page.len() < jobs.len();
@@ -89,13 +80,11 @@ pub(crate) async fn requests(
     Ok(Json(json!({ "items": items, "next_cursor": cursor, "has_more": more })))
 }
 
-/// A job as the list shows it; what has not happened yet is left out.
+/// A job as the list shows it; what has not happened yet is null or left out.
 fn item(job: &Job, payloads: Option<&String>) -> Value {
     let mut item =
         json!({ "request_id": job.request_id, "endpoint_id": job.endpoint, "sent_at": time(job.created_ms) });
-    // A job that was refused never started.
-    item["started_at"] =
-        job.logs.first().map_or_else(|| time(job.created_ms).into(), |log| log.timestamp.clone().into());
+    item["started_at"] = job.logs.first().map_or(Value::Null, |log| log.timestamp.clone().into());
     if let Some(payloads) = payloads {
         item["json_input"] = job.input.clone();
         if job.ended() {
@@ -106,8 +95,6 @@ fn item(job: &Job, payloads: Option<&String>) -> Value {
         item["ended_at"] = time(job.updated_ms).into();
         item["status_code"] = outcome(job, "").0.as_u16().into();
         item["duration"] = seconds(job).into();
-    } else if matches!(job.phase, Phase::Queued) {
-        item["started_at"] = Value::Null;
     }
     item
 }
@@ -142,7 +129,6 @@ pub(crate) async fn billing(
 }
 
 fn event(job: &Job) -> Value {
-    let dollars = |micros: u64| dollars(micros);
     let unit = unit_price(&job.endpoint).unwrap_or(1);
     json!({
         "request_id": job.request_id,

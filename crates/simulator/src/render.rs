@@ -90,7 +90,9 @@ impl Studio {
         let asked = job.input["callback_url"].as_str().filter(|_| job.form == Form::Ark);
         let line = asked.map(|url| Line::open(url.to_owned()));
         let errand = Errand { id: job.request_id.clone(), fault, line };
-        let wait = self.queue.saturating_sub(Duration::from_millis(now_ms().saturating_sub(job.created_ms)));
+        // Both times are whole milliseconds: one less, so that no job is early.
+        let waited = now_ms().saturating_sub(job.created_ms + 1);
+        let wait = self.queue.saturating_sub(Duration::from_millis(waited));
         let studio = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
@@ -256,7 +258,9 @@ fn can(clip: &Path, place: &Path) -> io::Result<u64> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    std::fs::hard_link(clip, place).or_else(|_| std::fs::copy(clip, place).map(|_| ()))?;
+    let taken = std::fs::hard_link(clip, place).or_else(|_| std::fs::copy(clip, place).map(|_| ()));
+    let words = |error| io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", clip.display()));
+    taken.map_err(words)?;
     std::fs::metadata(place).map(|metadata| metadata.len())
 }
 

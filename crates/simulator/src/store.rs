@@ -28,7 +28,10 @@ pub(crate) struct Job {
     pub(crate) request_id: String,
     #[serde(default)]
     pub(crate) form: Form,
-    /// When it was added, in Unix milliseconds; each job is later than those before it.
+    /// Its place in the order in which jobs were added.
+    #[serde(default)]
+    pub(crate) serial: u64,
+    /// When it was added, in Unix milliseconds.
     #[serde(default)]
     pub(crate) created_ms: u64,
     /// When its phase last changed, in Unix milliseconds.
@@ -88,6 +91,7 @@ impl Job {
         Job {
             request_id,
             form,
+            serial: 0,
             created_ms: 0,
             updated_ms: 0,
             webhook: None,
@@ -123,8 +127,8 @@ pub(crate) fn prompt_of(input: &Value) -> Option<String> {
 pub(crate) struct Store {
     folder: PathBuf,
     jobs: Mutex<BTreeMap<String, Arc<Job>>>,
-    /// When the youngest job was added.
-    latest: AtomicU64,
+    /// The serial of the next job.
+    next: AtomicU64,
     /// Held while a change is written, so that the last write of a job is its last state.
     writing: Mutex<()>,
 }
@@ -144,8 +148,8 @@ impl Store {
                 }
             }
         }
-        let latest = jobs.values().map(|job| job.created_ms).max().unwrap_or(0);
-        Ok(Store { folder, jobs: Mutex::new(jobs), latest: latest.into(), writing: Mutex::default() })
+        let next = jobs.values().map(|job| job.serial + 1).max().unwrap_or(0);
+        Ok(Store { folder, jobs: Mutex::new(jobs), next: next.into(), writing: Mutex::default() })
     }
 
     /// The folder that all is kept in.
@@ -173,16 +177,14 @@ impl Store {
 
     /// How many jobs wait that were accepted before this one.
     pub(crate) fn ahead(&self, job: &Job) -> usize {
-        let before = |other: &Job| (other.created_ms, &other.request_id) < (job.created_ms, &job.request_id);
-        self.jobs().values().filter(|other| matches!(other.phase, Phase::Queued) && before(other)).count()
+        let waits = |other: &&Arc<Job>| matches!(other.phase, Phase::Queued) && other.serial < job.serial;
+        self.jobs().values().filter(waits).count()
     }
 
     /// Adds a job; it is on disk when this returns.
     pub(crate) fn add(&self, mut job: Job) -> io::Result<Arc<Job>> {
-        let now = now_ms();
-        let next = |latest: u64| Some(now.max(latest + 1));
-        let before = self.latest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
-        job.created_ms = now.max(before + 1);
+        job.serial = self.next.fetch_add(1, Ordering::Relaxed);
+        job.created_ms = now_ms();
         job.updated_ms = job.created_ms;
         // Nobody knows of it yet, so that nobody need wait while it is written.
         write(&self.folder, &job)?;

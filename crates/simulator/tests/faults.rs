@@ -345,3 +345,45 @@ async fn jobs_that_cannot_be_read_are_left_out_and_the_others_go_on() {
     assert!(result.await["video"]["url"].is_string());
     assert_eq!(desk.bills().await.len(), 1);
 }
+
+#[tokio::test]
+async fn arks_and_the_proxies_calls_go_wrong_by_their_form() {
+    let desk = desk().await;
+    let ark = "/api/v3/contents/generations/tasks";
+    let text = json!([{ "type": "text", "text": "rain --" }]);
+    let task = json!({ "model": "doubao-seedance-2-0-260128", "content": text, "duration": 4, "resolution": "480p" });
+    let video = json!({ "model": "seedance_2.0_fast", "prompt": "rain --", "duration": 4, "resolution": "480p" });
+    for (form, path, body) in [("ark", ark, task), ("openai", "/v1/video/generations", video)] {
+        let ask = async |method: Method, path: &str, body: Option<&Value>| {
+            let request = desk.client.request(method, desk.url(path)).header("authorization", "Bearer secret");
+            let request = if let Some(body) = body { request.json(body) } else { request };
+            answer(request.send().await.unwrap()).await
+        };
+        let fault = |call: &str, status: u16| json!({ "call": call, "fault": "answer", "status": status, "form": form, "prompt": "rain" });
+        desk.fault(json!([fault("submit", 429), fault("status", 503)])).await;
+        assert_eq!(ask(Method::POST, path, Some(&body)).await.0, StatusCode::TOO_MANY_REQUESTS, "{form}");
+        let (code, job) = ask(Method::POST, path, Some(&body)).await;
+        assert_eq!(code, StatusCode::OK, "{form}: {job}");
+        let own = format!("{path}/{}", job["id"].as_str().unwrap());
+        assert_eq!(ask(Method::GET, &own, None).await.0, StatusCode::SERVICE_UNAVAILABLE, "{form}");
+        let done = poll(async || {
+            let (_, job) = ask(Method::GET, &own, None).await;
+            (job["status"] == "succeeded").then_some(job)
+        });
+        let done = done.await;
+        let clip = done["content"]["video_url"].as_str().or(done["output"]["url"].as_str()).unwrap();
+        desk.fault(json!([fault("media", 403), { "call": "render", "fault": "fail", "reason": "face", "form": form }]))
+            .await;
+        assert_eq!(ask(Method::GET, clip, None).await.0, StatusCode::FORBIDDEN, "{form}");
+        assert_eq!(&desk.client.get(clip).send().await.unwrap().bytes().await.unwrap()[..], CLIP, "{form}");
+        let (_, job) = ask(Method::POST, path, Some(&body)).await;
+        let own = format!("{path}/{}", job["id"].as_str().unwrap());
+        poll(async || (ask(Method::GET, &own, None).await.1["status"] == "failed").then_some(())).await;
+        let bills = desk.bills().await;
+        assert_eq!(bills.iter().filter(|bill| bill["form"] == form).count(), 1, "{form}: {bills:?}");
+    }
+    desk.fault(json!([{ "call": "list", "fault": "answer" }, { "call": "cancel", "fault": "answer" }])).await;
+    for (method, path) in [(Method::GET, ark.to_owned()), (Method::DELETE, format!("{ark}/cgt-1"))] {
+        assert_eq!(desk.ask(method, &path, None).await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+    }
+}

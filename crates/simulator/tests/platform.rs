@@ -35,6 +35,8 @@ fn ids(list: &Value) -> Vec<&str> {
 async fn the_list_shows_jobs_in_flight_and_what_became_of_the_others() {
     let desk = desk().await;
     let done = desk.submit("done").await;
+    let accepted = std::time::SystemTime::now();
+    poll(async || (accepted.elapsed().unwrap() >= Duration::from_millis(2)).then_some(())).await;
     desk.fault(json!([
         { "call": "render", "fault": "fail", "reason": "server", "prompt": "broken" },
         { "call": "render", "fault": "stall", "prompt": "waits" },

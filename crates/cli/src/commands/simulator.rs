@@ -1,5 +1,6 @@
 //! `simulator`: the offline stand-in for the providers, until it is ended.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,6 +73,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         }
     })?;
     ended.map(|()| Exit::Done).map_err(|error| {
-        Failure::new(Exit::Internal, format!("the simulator ended: {error}"), "choose another address with --listen")
+        let (exit, hint) = match error.kind() {
+            ErrorKind::InvalidInput => (Exit::Usage, "change --clip or --faults"),
+            _ => (Exit::Internal, "choose another address with --listen"),
+        };
+        Failure::new(exit, format!("the simulator ended: {error}"), hint)
     })
 }

@@ -2,19 +2,23 @@
 
 Usage: fal_client_roundtrip.py BASE_URL WAV_FILE
 
-Uploads, generates, cancels, and is refused. Prints one JSON line with the request ids on stdout and
-every failure on stderr; exit code 0 when there is none, else 1.
+Uploads files whole and in parts, generates, subscribes, hears a webhook, cancels, and is refused.
+Prints one JSON line with the request ids on stdout and every failure on stderr; exit code 0 when there
+is none, else 1.
 """
 
 import json
 import os
+import queue
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 import zlib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 os.environ.setdefault("FAL_KEY", "loopback:only")
@@ -26,6 +30,7 @@ import fal_client.client  # noqa: E402
 MODEL = "bytedance/seedance-2.0/fast"
 FRAMES = 96
 PATIENCE_SECONDS = 60
+PART_BYTES = 1 << 20
 
 failures = []
 
@@ -35,8 +40,11 @@ def main():
     fal_client.client.QUEUE_URL_FORMAT = f"{base}/"
     fal_client.client.REST_URL = f"{base}/rest"
     fal_client.client.CDN_URL = f"{base}/cdn"
+    # The client's own settings: what is larger is sent in parts of this size, several at a time.
+    fal_client.client.MULTIPART_THRESHOLD = PART_BYTES
+    fal_client.client.MULTIPART_CHUNK_SIZE = PART_BYTES
     ids = {}
-    for step in [generate, cancel, be_refused]:
+    for step in [generate, subscribe, upload_in_parts, hear, cancel, be_refused]:
         try:
             step(ids, wav)
         except Exception as error:  # each step is tried, whatever the one before it met
@@ -52,7 +60,7 @@ def same(what, found, expected):
         failures.append(f"{what}: found {found!r}, expected {expected!r}")
 
 
-# The three jobs
+# The steps
 
 
 def generate(ids, wav):
@@ -77,6 +85,61 @@ def generate(ids, wav):
 def upload(path):
     # Naming the first choice as the fallback too leaves no other way in, which would hide a fault.
     return fal_client.upload_file(path, fallback_repository="fal_v3")
+
+
+def subscribe(ids, _wav):
+    updates = []
+    arguments = {"prompt": "a street in the sun", "duration": "4", "resolution": "480p"}
+    answer = fal_client.subscribe(
+        f"{MODEL}/text-to-video",
+        arguments,
+        with_logs=True,
+        on_enqueue=lambda request_id: ids.update(subscribed=request_id),
+        on_queue_update=updates.append,
+    )
+    same("subscribe: last update", type(updates[-1]).__name__, "Completed")
+    logs = [log for update in updates for log in getattr(update, "logs", None) or []]
+    same("subscribe: any log line", bool(logs) and all(log["message"] for log in logs), True)
+    same("subscribe: kind of video", answer["video"]["content_type"], "video/mp4")
+
+
+def upload_in_parts(_ids, _wav):
+    content = os.urandom(5 * PART_BYTES + 1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "noise.bin")
+        path.write_bytes(content)
+        urls = [upload(path), fal_client.upload(content, "application/octet-stream", "noise.bin")]
+    for url in urls:
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
+            same("upload_in_parts: the same content", answer.read() == content, True)
+
+
+def hear(ids, _wav):
+    heard = queue.Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            heard.put((self.path, json.loads(body), self.headers["x-fal-webhook-request-id"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        arguments = {"prompt": "a street in the fog", "duration": "4", "resolution": "480p"}
+        hook = f"http://127.0.0.1:{server.server_port}/hook?a=1&b=2"
+        handle = fal_client.submit(f"{MODEL}/text-to-video", arguments, webhook_url=hook)
+        ids["heard"] = handle.request_id
+        path, body, request_id = heard.get(timeout=PATIENCE_SECONDS)
+        same("hear: path", path, "/hook?a=1&b=2")
+        same("hear: request", (body["request_id"], request_id), (handle.request_id, handle.request_id))
+        same("hear: status and payload", (body["status"], body["payload"]), ("OK", handle.get()))
+    finally:
+        server.shutdown()
 
 
 def cancel(ids, _wav):

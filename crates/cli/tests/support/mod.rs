@@ -78,8 +78,13 @@ pub(crate) struct Simulator {
 
 impl Simulator {
     pub(crate) fn start(folder: &Path) -> Simulator {
+        Simulator::start_with(folder, &[])
+    }
+
+    pub(crate) fn start_with(folder: &Path, arguments: &[&str]) -> Simulator {
         let mut command = seedpost(folder);
-        let mut child = command.args(["simulator", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+        command.args(["simulator", "--listen", "127.0.0.1:0"]).args(arguments);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address: Value = serde_json::from_str(&line).unwrap();

@@ -70,6 +70,9 @@ impl Stage {
             folder: folder.path().join("jobs"),
             worker: folder.path().join("worker"),
             parallel: 1,
+            clip: None,
+            queue: Duration::ZERO,
+            faults: Vec::new(),
         };
         let simulator = Simulator::start(config).await.unwrap();
         // An error means that another test has installed one already.
