@@ -51,10 +51,13 @@ pub(crate) struct Door {
 /// # Errors
 /// A key or address is missing or unusable, or the simulator cannot be started.
 pub(crate) async fn open(project: &Project, way: &Way) -> Result<Door, Failure> {
+    let environment = Environment::read(&project.root);
+    if let Some(seconds) = number(&environment, "SEEDPOST_TIMEOUT", "how many seconds an answer is waited for")? {
+        seedpost_render::set_patience(Duration::from_secs(seconds.into()));
+    }
     if way.provider == ProviderName::Simulator {
         return open_simulator(project).await;
     }
-    let environment = Environment::read(&project.root);
     let (key_name, address_name) = names(way.provider);
     let missing = |name: &str| {
         let fix = "set it in the environment or in `.env` beside the shot list, or use --provider simulator";
@@ -103,12 +106,15 @@ pub(crate) fn names(provider: ProviderName) -> (&'static str, &'static str) {
 /// # Errors
 /// `SEEDPOST_KEY_LIMIT` is no number from 1 to 1000.
 pub(crate) fn key_limit(environment: &Environment) -> Result<u16, Failure> {
-    let Some(text) = environment.get("SEEDPOST_KEY_LIMIT") else { return Ok(KEY_LIMIT) };
-    let limit = text.parse().ok().filter(|limit| (1..=1000).contains(limit));
-    limit.ok_or_else(|| {
-        let message = format!("SEEDPOST_KEY_LIMIT is {text:?}");
-        Failure::new(Exit::Usage, message, "write how many jobs the account may have at once, from 1 to 1000")
-    })
+    let limit = number(environment, "SEEDPOST_KEY_LIMIT", "how many jobs the account may have at once")?;
+    Ok(limit.unwrap_or(KEY_LIMIT))
+}
+
+fn number(environment: &Environment, name: &str, what: &str) -> Result<Option<u16>, Failure> {
+    let Some(text) = environment.get(name) else { return Ok(None) };
+    let number = text.parse().ok().filter(|number| (1..=1000).contains(number));
+    let wrong = || Failure::new(Exit::Usage, format!("{name} is {text:?}"), format!("write {what}, from 1 to 1000"));
+    number.map(Some).ok_or_else(wrong)
 }
 
 /// A folder of this user's own on this machine.

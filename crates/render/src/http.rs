@@ -54,6 +54,18 @@ pub(crate) fn uploader() -> Result<Client, reqwest::Error> {
     builder().read_timeout(UPLOAD).build()
 }
 
+static PATIENCE: OnceLock<Duration> = OnceLock::new();
+
+/// Sets how long a client waits for the next piece of an answer, in place of two minutes; the first call counts.
+pub fn set_patience(patience: Duration) {
+    // An error means that it was set before.
+    let _ = PATIENCE.set(patience);
+}
+
+fn patience() -> Duration {
+    *PATIENCE.get().unwrap_or(&Duration::from_secs(120))
+}
+
 /// What every client here has in common; it follows no redirect.
 pub(crate) fn builder() -> ClientBuilder {
     static CRYPTO: OnceLock<()> = OnceLock::new();
@@ -64,7 +76,7 @@ pub(crate) fn builder() -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("seedpost/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(15))
-        .read_timeout(Duration::from_secs(120))
+        .read_timeout(patience())
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .pool_max_idle_per_host(0)

@@ -207,7 +207,7 @@ impl<'a> Runner<'a> {
             Some(slots) => Some(self.or_stopped(slots.take()).await??),
             None => None,
         };
-        let (mut deferrals, mut downloads, mut looks) = (0, 0, 0);
+        let (mut deferrals, mut polls, mut downloads, mut looks) = (0, 0, 0, 0);
         let mut logs = Vec::new();
         let begun = Instant::now();
         loop {
@@ -229,8 +229,9 @@ impl<'a> Runner<'a> {
                     self.wait(wait_ms).await?;
                     self.submit(work, take).await?;
                 }
-                Step::Poll { .. } if begun.elapsed() > self.manner.patience => return Ok(take),
+                Step::Poll { .. } if polls > 0 && begun.elapsed() > self.manner.patience => return Ok(take),
                 Step::Poll { job, wait_ms } => {
+                    polls += 1;
                     self.wait_for(&job, wait_ms).await?;
                     self.poll(work, &take, &job, &mut logs).await?;
                 }
@@ -318,7 +319,7 @@ impl<'a> Runner<'a> {
     async fn append_for_sure(&self, work: &Work, length: u64, event: Event) -> Result<Take, Halt> {
         let busy = |error: &LedgerError| matches!(error, LedgerError::Database { .. });
         let append = || self.ledger.append(&work.take, length, event.clone());
-        Ok(append.retry(patience()).when(busy).await?)
+        Ok(append.retry(patience(self.manner.pace)).when(busy).await?)
     }
 
     /// Gives the order an address for each reference.
@@ -349,7 +350,7 @@ impl<'a> Runner<'a> {
         }
         self.notify(work, "upload", upload.file_name.clone());
         let placed = (|| self.provider.place(upload))
-            .retry(patience())
+            .retry(patience(self.manner.pace))
             .when(|error| error.transient)
             .adjust(as_asked)
             .await?;
@@ -383,7 +384,7 @@ impl<'a> Runner<'a> {
     }
 
     async fn ask(&self, job: &JobRef) -> Result<Progress, CallError> {
-        (|| self.provider.poll(job)).retry(patience()).when(|error| error.transient).adjust(as_asked).await
+        (|| self.provider.poll(job)).retry(patience(self.manner.pace)).when(|error| error.transient).adjust(as_asked).await
     }
 
     /// Tells how a job stands, with each line of its log once.
@@ -405,12 +406,12 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// Five tries within about 15 seconds, for calls that cost nothing.
-fn patience() -> ExponentialBuilder {
+/// Eight more tries, for calls that cost nothing: within about half a minute where the provider is far.
+fn patience(pace: PollPace) -> ExponentialBuilder {
     ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(8))
-        .with_max_times(5)
+        .with_min_delay(Duration::from_millis(pace.least_ms / 4))
+        .with_max_delay(Duration::from_millis(pace.most_ms / 2))
+        .with_max_times(8)
         .with_jitter()
 }
 

@@ -31,8 +31,8 @@ pub(crate) struct Arguments {
     /// has more.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// How many minutes to wait for jobs under way; a later run goes on waiting.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many minutes to wait for jobs under way; a later run goes on waiting. 0 asks once.
+    #[arg(long, default_value_t = 60)]
     wait_minutes: u16,
     /// Spend at most this, in place of the list's limit.
     #[arg(long, value_name = "USD", value_parser = dollars)]

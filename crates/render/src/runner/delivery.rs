@@ -54,7 +54,7 @@ impl Runner<'_> {
 
     async fn patiently(&self, url: &str, clip: &Path) -> Result<(), Halt> {
         let again = |error: &Halt| matches!(error, Halt::Call(error) if error.transient);
-        (|| self.fetch(url, clip, self.manner.max_clip, is_whole_clip)).retry(patience()).when(again).await
+        (|| self.fetch(url, clip, self.manner.max_clip, is_whole_clip)).retry(patience(self.manner.pace)).when(again).await
     }
 
     /// The picture is a convenience: without it the last frame is taken from the clip.
