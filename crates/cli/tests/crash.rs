@@ -55,19 +55,25 @@ fn settle(folder: &Path, simulator: &Simulator) -> usize {
     let unknown: Vec<&str> =
         takes.iter().filter(|take| take["state"] == "unknown").map(|take| take["take"].as_str().unwrap()).collect();
     for take in &unknown {
-        let (code, shown, _) = support::run(folder, &["resolve", take, "--json"]);
+        let (code, shown, _) = resolve(folder, simulator, &[take, "--json"]);
         assert_eq!(code, 7);
         let shown: Value = serde_json::from_str(&shown).unwrap();
         let bills = simulator.bills();
         let bill = bills.iter().find(|bill| bill["input"] == shown["body"]);
         let verdict = match bill.and_then(|bill| bill["request_id"].as_str()) {
-            Some(request_id) => vec!["resolve", take, "--charged", request_id],
-            None => vec!["resolve", take, "--not-charged"],
+            Some(request_id) => vec![*take, "--charged", request_id],
+            None => vec![*take, "--not-charged"],
         };
-        let (code, out, err) = support::run(folder, &verdict);
+        let (code, out, err) = resolve(folder, simulator, &verdict);
         assert_eq!(code, 0, "{out}{err}");
     }
     unknown.len()
+}
+
+fn resolve(folder: &Path, simulator: &Simulator, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = seedpost(folder);
+    command.arg("resolve").args(arguments).env("SEEDPOST_SIMULATOR_URL", &simulator.url);
+    outcome(command.output().unwrap())
 }
 
 #[test]

@@ -314,7 +314,7 @@ fn exit(
     } else if any(|outcome| matches!(outcome, Outcome::OverBudget(_))) {
         Exit::Budget
     } else if stands(|phase| !matches!(phase, Phase::Done(_))) {
-        if finished.is_empty() { Exit::Provider } else { Exit::Partly }
+        if stands(|phase| matches!(phase, Phase::Done(_))) { Exit::Partly } else { Exit::Provider }
     } else if let Some(unfinished) = unfinished {
         unfinished
     } else if breach {

@@ -1,6 +1,8 @@
 //! What the tests of the program share: a project in a temporary folder, and the program itself.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod doors;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -16,7 +18,17 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 pub(crate) fn seedpost(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seedpost"));
     command.current_dir(folder).env("SEEDPOST_AV", env!("CARGO_BIN_EXE_seedpost-av"));
-    for name in ["FAL_KEY", "SEEDPOST_FAL_URL", "SEEDPOST_SIMULATOR_URL"] {
+    for name in [
+        "FAL_KEY",
+        "ARK_API_KEY",
+        "SEEDANCE_API_KEY",
+        "SEEDANCE_API_BASE",
+        "SEEDPOST_FAL_URL",
+        "SEEDPOST_ARK_URL",
+        "SEEDPOST_SIMULATOR_URL",
+        "SEEDPOST_KEY_LIMIT",
+        "SEEDPOST_TIMEOUT",
+    ] {
         command.env_remove(name);
     }
     command
