@@ -1,21 +1,23 @@
 //! All takes of a list on their way: planned, sent wave by wave where shots wait for others, tried otherwise where
 //! the list says so.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use seedpost_core::change::Change;
 use seedpost_core::cost::Usd;
 use seedpost_core::job::{Event, Failure as TakeFailure, FailureKind, Follows, Phase, Take};
-use seedpost_core::shot::{MAX_TAKES, Shot, TakeId};
+use seedpost_core::shot::{MAX_TAKES, ProviderName, Shot, TakeId};
 use seedpost_render::ledger::Ledger;
 use seedpost_render::provider::Upload;
-use seedpost_render::runner::{Input, Manner, Outcome, Runner, Work, may_repeat};
+use seedpost_render::runner::{Input, Manner, Outcome, Runner, Work, may_repeat, unbilled};
 use tokio::sync::{mpsc, watch};
 
-use crate::door::{self, Way};
+use crate::door::{self, Door, Way};
 use crate::output::{Exit, Failure, note};
 use crate::prepare::{Desk, Prepared};
 use crate::progress::{Progress, Style};
@@ -36,10 +38,25 @@ pub(crate) struct Batch<'p> {
     pub(crate) follow: bool,
     pub(crate) style: Style,
     pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) approval: Option<Approval>,
+    /// Doors that were opened, and why others could not be.
+    pub(crate) doors: RefCell<BTreeMap<Way, Result<Arc<Door>, Failure>>>,
 }
 
-/// A take that is to be sent or asked after, and its door.
-type Errand = (Way, Work);
+/// A person's leave to spend, asked for once the sum of new requests passes a limit.
+pub(crate) struct Approval {
+    pub(crate) limit: Usd,
+    /// What this run has sent, or is about to.
+    pub(crate) sum: Cell<Usd>,
+    pub(crate) given: Cell<bool>,
+}
+
+/// A take that is to be sent or asked after, its door, and what it may cost if it was not sent yet.
+struct Errand {
+    way: Way,
+    work: Work,
+    price: Usd,
+}
 
 impl<'p> Batch<'p> {
     /// Does everything that can be done now; answers what became of each take that was touched.
@@ -48,65 +65,129 @@ impl<'p> Batch<'p> {
         let mut touched = BTreeSet::new();
         while !*self.stop.borrow() {
             self.plan_retries(desk).await?;
+            self.plan_due(desk, &touched).await?;
             let errands = self.errands(desk, &touched).await?;
             if errands.is_empty() {
                 break;
             }
-            touched.extend(errands.iter().map(|(_, work)| work.take.clone()));
-            let ways: BTreeSet<Way> = errands.iter().map(|(way, _)| way.clone()).collect();
+            touched.extend(errands.iter().map(|errand| errand.work.take.clone()));
+            let ways: BTreeSet<Way> = errands.iter().map(|errand| errand.way.clone()).collect();
+            // Before anything is paid for, so that a missing key is told first.
+            for way in &ways {
+                self.open(way).await;
+            }
+            let (errands, refused) = self.approve(errands);
+            outcomes.extend(refused);
             for way in ways {
-                let works = errands.iter().filter(|(own, _)| *own == way).map(|(_, work)| work.clone()).collect();
-                outcomes.extend(self.through(&way, works).await?);
+                let works: Vec<Work> =
+                    errands.iter().filter(|errand| errand.way == way).map(|errand| errand.work.clone()).collect();
+                let Some(door) = self.door(&way).filter(|_| !works.is_empty()) else { continue };
+                outcomes.extend(self.through(&door, &way, works).await?);
             }
         }
+        self.refuse_if_nothing_opened(&outcomes)?;
         Ok(outcomes)
     }
 
-    /// What new requests of the first wave would cost, so that a person can be asked before anything is sent.
-    pub(crate) async fn price(&self, desk: &Desk<'p>) -> Result<(usize, Usd), Failure> {
-        let takes = self.takes().await?;
-        let mut due = Vec::new();
-        for prepared in &desk.prepared {
-            for id in prepared.takes() {
-                let take = takes.get(&id);
-                let again = take.is_none_or(|take| match &take.phase {
-                    Phase::Ready { .. } => true,
-                    Phase::Failed(failure) => self.repeats(prepared, take, failure),
-                    _ => false,
-                });
-                due.extend(again.then_some(prepared.plan.estimate));
-            }
+    async fn open(&self, way: &Way) {
+        if !self.doors.borrow().contains_key(way) {
+            let door = door::open(self.project, way).await.map(Arc::new);
+            self.doors.borrow_mut().insert(way.clone(), door);
         }
-        Ok((due.len(), due.into_iter().sum()))
+    }
+
+    fn door(&self, way: &Way) -> Option<Arc<Door>> {
+        self.doors.borrow().get(way).and_then(|door| door.as_ref().ok().cloned())
+    }
+
+    /// Doors that could not be opened; their takes wait.
+    pub(crate) fn tell_shut(&self) -> Option<Exit> {
+        let doors = self.doors.borrow();
+        let shut: Vec<&Failure> = doors.values().filter_map(|door| door.as_ref().err()).collect();
+        shut.iter().for_each(|failure| failure.tell());
+        shut.first().map(|failure| failure.exit())
+    }
+
+    fn refuse_if_nothing_opened(&self, outcomes: &[(TakeId, Outcome)]) -> Result<(), Failure> {
+        let mut doors = self.doors.borrow_mut();
+        let none = !doors.is_empty() && doors.values().all(Result::is_err) && outcomes.is_empty();
+        let first = doors.keys().next().cloned().filter(|_| none);
+        match first.and_then(|way| doors.remove(&way)) {
+            Some(Err(failure)) => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks the person at the terminal once the sum passes the limit; where nobody says yes, new requests wait.
+    fn approve(&self, errands: Vec<Errand>) -> (Vec<Errand>, Vec<(TakeId, Outcome)>) {
+        let Some(approval) = &self.approval else { return (errands, Vec::new()) };
+        let new: Usd = errands.iter().map(|errand| errand.price).sum();
+        let sum = approval.sum.get().plus(new);
+        if new == Usd::ZERO || sum <= approval.limit || approval.given.get() {
+            approval.sum.set(sum);
+            return (errands, Vec::new());
+        }
+        let count = errands.iter().filter(|errand| errand.price > Usd::ZERO).count();
+        let question = format!("{count} requests for about {new}, {sum} in this run, over {}", approval.limit);
+        if ask(&question) {
+            approval.given.set(true);
+            approval.sum.set(sum);
+            return (errands, Vec::new());
+        }
+        let (new, others): (Vec<Errand>, Vec<Errand>) = errands.into_iter().partition(|errand| errand.price > Usd::ZERO);
+        let refused = |errand: Errand| {
+            (errand.work.take, Outcome::OverBudget(format!("{question}: not approved, and not sent; --yes approves")))
+        };
+        (others, new.into_iter().map(refused).collect())
     }
 
     async fn takes(&self) -> Result<BTreeMap<TakeId, Take>, Failure> {
         self.ledger.takes().await.map_err(|error| ledger_failure(&error))
     }
 
-    /// Takes with something to do that were not touched in this run, and whose parents have their clips.
+    /// Takes with something to do that were not touched in this run, and whose parents have their clips. Jobs that
+    /// are under way are asked after even where the list does not name them any more.
     async fn errands(&self, desk: &Desk<'p>, touched: &BTreeSet<TakeId>) -> Result<Vec<Errand>, Failure> {
-        self.plan_due(desk, touched).await?;
         let takes = self.takes().await?;
-        let parents: BTreeSet<&str> =
-            desk.prepared.iter().filter_map(|prepared| Some(prepared.shot.first_frame_from.as_ref()?.as_str())).collect();
+        let parents: BTreeSet<&str> = desk
+            .prepared
+            .iter()
+            .filter_map(|prepared| Some(prepared.shot.first_frame_from.as_ref()?.as_str()))
+            .collect();
         let mut errands = Vec::new();
+        let mut named = BTreeSet::new();
         for prepared in &desk.prepared {
-            for id in prepared.takes().filter(|id| !touched.contains(id)) {
-                let Some(way) = self.wanted(prepared, &id, takes.get(&id)) else { continue };
+            for id in prepared.takes() {
+                named.insert(id.clone());
+                let Some(take) = takes.get(&id).filter(|take| !touched.contains(&id) && !rests(take)) else { continue };
+                if is_sent(take) {
+                    warn_if_changed(prepared, &id, take);
+                } else if !is_due(prepared, &id, &takes) {
+                    continue;
+                }
                 let mut work = prepared.work(self.project, id);
                 work.order.return_last_frame = parents.contains(prepared.shot.id.as_str());
-                let sent = takes.get(&work.take).is_some_and(|take| !matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_)));
-                if let (Some(parent), false) = (&prepared.shot.first_frame_from, sent) {
-                    let Some(frame) = self.last_frame(desk, &takes, parent.as_str())? else { continue };
+                work.order.promotes = draft_of(prepared, &takes);
+                if let (Some(parent), false) = (&prepared.shot.first_frame_from, is_sent(take)) {
+                    let Some(frame) = self.parent_frame(desk, &takes, &work.take, parent.as_str()) else { continue };
                     work.first_frame = Some(Input::File(frame));
                 }
-                work.order.promotes = draft_of(prepared, &takes);
-                make_folder(&self.project.take_folder(&work.take))?;
-                errands.push((way, work));
+                errands.push(self.errand(take, work)?);
+            }
+        }
+        for (id, take) in takes.iter().filter(|(id, take)| !named.contains(id) && is_sent(take) && !rests(take)) {
+            if !touched.contains(id) {
+                note(format_args!("{id} is under way, though the list does not ask for it any more"));
+                errands.push(self.errand(take, Work::under_way(id.clone(), self.project.clip(id)))?);
             }
         }
         Ok(errands)
+    }
+
+    fn errand(&self, take: &Take, work: Work) -> Result<Errand, Failure> {
+        make_folder(&self.project.take_folder(&work.take))?;
+        let price = if is_sent(take) { Usd::ZERO } else { take.plan.estimate };
+        Ok(Errand { way: Way::of(&take.plan), work, price })
     }
 
     /// Plans takes that are new, and those that changed or failed and may be sent again.
@@ -116,40 +197,21 @@ impl<'p> Batch<'p> {
         for prepared in &desk.prepared {
             for id in prepared.takes().filter(|id| !touched.contains(id)) {
                 let take = takes.get(&id);
-                let changed = take.is_some_and(|take| take.plan.fingerprint != prepared.plan.fingerprint);
-                let plan_again = take.is_none_or(|take| match &take.phase {
-                    Phase::Ready { .. } => changed,
-                    Phase::Failed(failure) => self.repeats(prepared, take, failure),
-                    _ => false,
+                let stands = take.is_some_and(|take| {
+                    matches!(take.phase, Phase::Ready { .. })
+                        && take.plan.fingerprint == prepared.plan.fingerprint
+                        && (take.plan.estimate == prepared.plan.estimate || take.plan.second_choice)
                 });
-                let length = take.map_or(0, |take| take.length);
-                due.extend(plan_again.then(|| (id, length, Event::Planned(prepared.plan.clone()))));
+                if is_due(prepared, &id, &takes) && !stands {
+                    let length = take.map_or(0, |take| take.length);
+                    due.push((id, length, Event::Planned(prepared.plan.clone())));
+                }
             }
         }
         self.ledger.append_all(due).await.map_err(|error| ledger_failure(&error))
     }
 
-    /// The door of a take, where there is anything to do for it.
-    fn wanted(&self, prepared: &Prepared<'_>, id: &TakeId, take: Option<&Take>) -> Option<Way> {
-        let take = take?;
-        if take.plan.fingerprint != prepared.plan.fingerprint {
-            let door = take.plan.provider.as_str();
-            note(format_args!("warning: {id} was sent to {door} before its shot, files or provider were changed"));
-            note("  fix: raise `takes` for a new one; keep trials on the simulator in a folder of their own");
-        }
-        let rests = matches!(take.phase, Phase::Done(_) | Phase::Failed(_));
-        (!rests).then(|| Way::of(&take.plan))
-    }
-
-    /// Whether a failed take is sent again as it stands, or as its shot stands now.
-    fn repeats(&self, prepared: &Prepared<'_>, take: &Take, failure: &TakeFailure) -> bool {
-        let changed = take.plan.fingerprint != prepared.plan.fingerprint;
-        let otherwise = !prepared.shot.retry.is_empty() && calls_for_retry(failure);
-        take.committed == Usd::ZERO && (changed || may_repeat(failure) && !otherwise)
-    }
-
-    async fn through(&self, way: &Way, works: Vec<Work>) -> Result<Vec<(TakeId, Outcome)>, Failure> {
-        let door = door::open(self.project, way).await?;
+    async fn through(&self, door: &Door, way: &Way, works: Vec<Work>) -> Result<Vec<(TakeId, Outcome)>, Failure> {
         let (notices, mut watched) = mpsc::unbounded_channel();
         let manner = Manner {
             pace: door.pace,
@@ -178,10 +240,7 @@ impl<'p> Batch<'p> {
 
     /// Takes over what the provider's bill says. It may come hours late, and is asked for again in later runs.
     async fn read_bill(&self, runner: &Runner<'_>, way: &Way) -> Result<(), Failure> {
-        let open = |take: &Take| {
-            let ended = matches!(take.phase, Phase::Done(_) | Phase::Failed(_));
-            ended && take.job.is_some() && take.charged.is_none() && Way::of(&take.plan) == *way
-        };
+        let open = |take: &Take| Way::of(&take.plan) == *way && unbilled(take).next().is_some();
         let takes: Vec<(TakeId, Take)> = self.takes().await?.into_iter().filter(|(_, take)| open(take)).collect();
         for takes in takes.chunks(MAX_BILLED) {
             if let Err(reason) = runner.settle(takes).await {
@@ -195,62 +254,128 @@ impl<'p> Batch<'p> {
     /// Plans what the list wants tried next, where a filter or a time-out left takes without clips.
     async fn plan_retries(&self, desk: &mut Desk<'p>) -> Result<(), Failure> {
         let mut takes = self.takes().await?;
-        for shot in &self.project.list.shots {
-            for root in (1..=shot.takes).map(|number| TakeId { shot: shot.id.clone(), number }) {
-                let Some(follows) = next_retry(shot, &root, &takes) else { continue };
-                let Some(number) = free_number(shot, &takes) else { continue };
-                let id = TakeId { shot: shot.id.clone(), number };
-                let prepared = match desk.add_follower(self.project, shot, number, &follows) {
-                    Ok(prepared) => prepared,
-                    Err(failure) => {
-                        failure.tell();
-                        continue;
-                    }
-                };
-                let words = follows.change.words();
-                note(format_args!("{root} has no clip; the list wants another attempt: {id}, {words}, {}", prepared.plan.estimate));
-                let take = self.ledger.append(&id, 0, Event::Planned(prepared.plan.clone())).await;
-                takes.insert(id, take.map_err(|error| ledger_failure(&error))?);
-            }
+        let own = desk.prepared.iter().filter(|prepared| prepared.plan.follows.is_none());
+        let roots: Vec<(TakeId, String)> = own
+            .flat_map(|prepared| prepared.takes().map(|id| (id, prepared.plan.fingerprint.clone())))
+            .collect();
+        for (root, fingerprint) in roots {
+            let Some(shot) = self.project.list.shot(&root.shot) else { continue };
+            let Some(follows) = next_retry(desk, shot, &root, &fingerprint, &takes) else { continue };
+            let Some(number) = free_number(shot, &takes) else { continue };
+            let id = TakeId { shot: shot.id.clone(), number };
+            let prepared = match desk.add_follower(self.project, shot, number, &follows) {
+                Ok(prepared) => prepared,
+                Err(failure) => {
+                    failure.tell();
+                    continue;
+                }
+            };
+            let (words, price) = (follows.change.words(), prepared.plan.estimate);
+            note(format_args!("{root} has no clip; the list wants another attempt: {id}, {words}, {price}"));
+            let take = self.ledger.append(&id, 0, Event::Planned(prepared.plan.clone())).await;
+            takes.insert(id, take.map_err(|error| ledger_failure(&error))?);
         }
         Ok(())
     }
 
-    /// The last frame of the clip that a shot has in the cut, as a picture; `None` while there is no clip.
-    fn last_frame(
+    /// The last frame of a shot's clip, for one that waits for it; the next best take's where one cannot be read.
+    fn parent_frame(
         &self,
         desk: &Desk<'p>,
         takes: &BTreeMap<TakeId, Take>,
+        child: &TakeId,
         shot: &str,
-    ) -> Result<Option<Upload>, Failure> {
+    ) -> Option<Upload> {
         let own = desk.prepared.iter().filter(|prepared| prepared.shot.id.as_str() == shot);
         let done = |id: &TakeId| takes.get(id).is_some_and(|take| matches!(take.phase, Phase::Done(_)));
         let mut ids: Vec<TakeId> = own.clone().flat_map(Prepared::takes).filter(done).collect();
         ids.sort();
-        let select = own.clone().find_map(|prepared| prepared.shot.select);
-        let chosen = match select {
-            Some(number) => ids.into_iter().find(|id| id.number == number),
-            None => ids.pop(),
-        };
-        let Some(id) = chosen else { return Ok(None) };
-        let path = self.project.take_folder(&id).join("last_frame.png");
+        if let Some(number) = own.clone().find_map(|prepared| prepared.shot.select) {
+            ids.retain(|id| id.number == number);
+        }
+        if ids.is_empty() {
+            note(format_args!("{child} waits for a clip of {shot}"));
+        }
+        ids.iter().rev().find_map(|id| self.last_frame(id).map_err(|failure| failure.tell()).ok())
+    }
+
+    fn last_frame(&self, id: &TakeId) -> Result<Upload, Failure> {
+        let path = self.project.take_folder(id).join("last_frame.png");
         if !path.exists() {
-            extract(&self.project.clip(&id), &path)?;
+            extract(&self.project.clip(id), &path)?;
         }
         let (sha256, _) = digest(&path).map_err(|error| Failure::disk("read", &path, &error))?;
         let file_name = format!("{id}_last_frame.png");
-        Ok(Some(Upload { path, sha256, content_type: "image/png".to_owned(), file_name }))
+        Ok(Upload { path, sha256, content_type: "image/png".to_owned(), file_name })
     }
 }
 
-fn extract(clip: &std::path::Path, out: &std::path::Path) -> Result<(), Failure> {
+fn ask(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    let _ = write!(std::io::stderr(), "{question}. Send them? [y/N] ");
+    let mut answer = String::new();
+    let _ = std::io::stdin().read_line(&mut answer);
+    matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+fn extract(clip: &Path, out: &Path) -> Result<(), Failure> {
     let clip = clip.canonicalize().map_err(|error| Failure::disk("read", clip, &error))?;
-    write_by_name(out, |out: &std::path::Path| {
+    write_by_name(out, |out| {
         let made = with_worker(|worker| worker.last_frame(clip.clone(), PathBuf::from(out)));
         made.map_err(|error| {
             let message = format!("failed to take the last frame of {}: {error}", clip.display());
-            Failure::new(Exit::Media, message, "render another take of that shot")
+            Failure::new(Exit::Media, message, "raise `takes` of that shot for another clip")
         })
+    })
+}
+
+fn rests(take: &Take) -> bool {
+    matches!(take.phase, Phase::Done(_) | Phase::Failed(_))
+}
+
+fn is_sent(take: &Take) -> bool {
+    !matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_))
+}
+
+fn warn_if_changed(prepared: &Prepared<'_>, id: &TakeId, take: &Take) {
+    if take.plan.fingerprint != prepared.plan.fingerprint {
+        let door = take.plan.provider.as_str();
+        note(format_args!("warning: {id} was sent to {door} before its shot, files or provider were changed"));
+        note("  fix: raise `takes` for a new one; keep trials on the simulator in a folder of their own");
+    }
+}
+
+/// Whether a take is to be sent: it is new, or it failed for nothing and its shot has changed or the cause has passed.
+pub(crate) fn is_due(prepared: &Prepared<'_>, id: &TakeId, takes: &BTreeMap<TakeId, Take>) -> bool {
+    let Some(take) = takes.get(id) else { return true };
+    let changed = take.plan.fingerprint != prepared.plan.fingerprint;
+    match &take.phase {
+        // A retry of what the list said once does not belong to what it says now.
+        Phase::Ready { .. } => !(changed && take.plan.follows.is_some()),
+        Phase::Failed(failure) => {
+            let is_free = take.committed == take.before;
+            let wants_another_way = !prepared.shot.retry.is_empty() && calls_for_retry(failure);
+            let again = may_repeat(failure) && !wants_another_way && !changed;
+            let anew = changed && take.plan.follows.is_none();
+            is_free && (again || anew) && !has_follower_under_way(id, takes)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a take's retry has a clip, or may get one.
+fn has_follower_under_way(root: &TakeId, takes: &BTreeMap<TakeId, Take>) -> bool {
+    retries(root, takes).any(|take| !matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_)))
+}
+
+/// The retries of a take, oldest first.
+pub(crate) fn retries<'t>(root: &TakeId, takes: &'t BTreeMap<TakeId, Take>) -> impl Iterator<Item = &'t Take> {
+    let name = root.to_string();
+    takes.values().filter(move |take| {
+        let follows = take.plan.follows.as_ref();
+        follows.is_some_and(|follows| follows.take == name && follows.change != Change::Promoted)
     })
 }
 
@@ -258,7 +383,7 @@ fn extract(clip: &std::path::Path, out: &std::path::Path) -> Result<(), Failure>
 fn draft_of(prepared: &Prepared<'_>, takes: &BTreeMap<TakeId, Take>) -> Option<String> {
     let follows = prepared.plan.follows.as_ref().filter(|follows| follows.change == Change::Promoted)?;
     let draft = takes.get(&follows.take.parse().ok()?)?;
-    let kept = draft.plan.provider == seedpost_core::shot::ProviderName::Ark
+    let kept = draft.plan.provider == ProviderName::Ark
         && draft.plan.endpoint == prepared.plan.endpoint
         && draft.plan.endpoint.contains("seedance-1-5-pro");
     kept.then(|| draft.job.as_ref().map(|job| job.request_id.clone())).flatten()
@@ -268,21 +393,24 @@ fn calls_for_retry(failure: &TakeFailure) -> bool {
     matches!(failure.kind, FailureKind::Moderated | FailureKind::TimedOut)
 }
 
-/// What is tried after a take and its retries, if the last of them failed in a way that calls for it.
-fn next_retry(shot: &Shot, root: &TakeId, takes: &BTreeMap<TakeId, Take>) -> Option<Follows> {
-    let first = takes.get(root).filter(|take| take.plan.follows.is_none())?;
-    let name = root.to_string();
-    let follows = |take: &&Take| {
-        take.plan.follows.as_ref().is_some_and(|follows| follows.take == name && follows.change != Change::Promoted)
-    };
-    let retries: Vec<&Take> = takes.values().filter(follows).collect();
-    let Phase::Failed(failure) = &retries.last().copied().unwrap_or(first).phase else { return None };
+/// What is tried after a take and its retries, if the last of them failed in a way that calls for it, and the shot is
+/// still what failed.
+fn next_retry(
+    desk: &Desk<'_>,
+    shot: &Shot,
+    root: &TakeId,
+    fingerprint: &str,
+    takes: &BTreeMap<TakeId, Take>,
+) -> Option<Follows> {
+    let first = takes.get(root).filter(|take| take.plan.fingerprint == fingerprint)?;
+    let tried: Vec<&Take> = retries(root, takes).collect();
+    let Phase::Failed(failure) = &tried.last().copied().unwrap_or(first).phase else { return None };
     if !calls_for_retry(failure) {
         return None;
     }
     let changes = (1..).zip(&shot.retry).filter_map(|(attempt, policy)| policy.change(shot, attempt));
-    let change = changes.into_iter().nth(retries.len())?;
-    Some(Follows { take: name, change })
+    let change = changes.filter(|change| desk.suits(shot, *change)).nth(tried.len())?;
+    Some(Follows { take: root.to_string(), change })
 }
 
 /// The first number after all takes of a shot, those that its list asks for among them.

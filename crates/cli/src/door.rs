@@ -65,9 +65,10 @@ pub(crate) async fn open(project: &Project, way: &Way) -> Result<Door, Failure> 
     };
     let key = Secret::new(environment.get(key_name).ok_or_else(|| missing(key_name))?);
     let address = environment.address(address_name, key_name);
-    let near = address.as_deref().is_some_and(|address| address.contains("://127.0.0.1") || address.contains("://[::1]"));
+    let near = address.as_deref().is_some_and(is_near);
     let slots = Slots::new(slots_folder(), way.provider.as_str(), &key, key_limit(&environment)?);
-    let hooks = crate::webhook::webhook_urls(project);
+    // An address on this machine means nothing to a provider elsewhere.
+    let hooks = crate::webhook::webhook_urls(project).filter(|hooks| near || !is_near(&hooks.fal));
     let provider: Box<dyn Provider> = match way.provider {
         ProviderName::Ark => {
             let base = address.unwrap_or_else(|| Ark::base(way.region.as_deref().unwrap_or_default()).to_owned());
@@ -86,6 +87,10 @@ pub(crate) async fn open(project: &Project, way: &Way) -> Result<Door, Failure> 
         }
     };
     Ok(Door { provider, pace: if near { NEAR } else { FAR }, slots: Some(slots), _simulator: None })
+}
+
+fn is_near(address: &str) -> bool {
+    ["://127.0.0.1", "://[::1]", "://localhost"].iter().any(|host| address.contains(host))
 }
 
 fn usable<T>(door: Result<T, SetupError>) -> Result<T, Failure> {

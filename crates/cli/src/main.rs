@@ -10,6 +10,8 @@ mod door;
 
 mod finish;
 
+mod interrupt;
+
 mod keys;
 
 mod output;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use seedpost_core::catalog::{Catalog, Mode};
+use seedpost_core::change::Change;
 use seedpost_core::cost::{ToldPrice, Usd};
-use seedpost_core::fault::{Fault, Severity};
+use seedpost_core::fault::Severity;
 use seedpost_core::job::{Follows, Plan, Take};
 use seedpost_core::lane::{self, LaneDecision};
 use seedpost_core::reference::{self, Kind, Verdict};
-use seedpost_core::shot::{Location, ProviderName, Shot, TakeId};
+use seedpost_core::shot::{Location, MAX_TAKES, ProviderName, Shot, TakeId};
 use seedpost_core::spec::Promise;
 use seedpost_render::provider::{Order, Upload};
 use seedpost_render::runner::{Input, Work};
@@ -49,6 +50,7 @@ pub(crate) struct Desk<'p> {
     pub(crate) prepared: Vec<Prepared<'p>>,
     measured: Measured,
     trim: TrimPlan,
+    told: Vec<(String, ToldPrice)>,
 }
 
 /// Checks the whole list and prepares every shot, on all cores.
@@ -59,31 +61,32 @@ pub(crate) fn prepare(project: &Project) -> Result<Desk<'_>, Failure> {
     let (measured, verdicts) = judged(project, &Bar::hidden())?;
     let trim = TrimPlan::of(project, &measured, None, false)?;
     let prepared = prepare_with(project, &measured, &verdicts, &trim, &Bar::hidden())?;
-    Ok(Desk { prepared, measured, trim })
+    Ok(Desk { prepared, measured, trim, told: Vec::new() })
 }
 
 impl<'p> Desk<'p> {
-    /// Adds the takes that follow others, as the ledger knows them: retries and promotions.
-    ///
-    /// # Errors
-    /// A file that could not be conformed for one of them.
-    pub(crate) fn add_followers(
-        &mut self,
-        project: &'p Project,
-        takes: &BTreeMap<TakeId, Take>,
-    ) -> Result<(), Failure> {
+    /// Adds the takes that follow others, as the ledger knows them: retries and promotions. One that cannot be
+    /// prepared any more, since its shot was changed, is told and left out.
+    pub(crate) fn add_followers(&mut self, project: &'p Project, takes: &BTreeMap<TakeId, Take>) {
         for (id, take) in takes {
-            if let (Some(follows), Some(shot)) = (&take.plan.follows, project.list.shot(&id.shot)) {
-                self.add_follower(project, shot, id.number, follows)?;
+            if let (Some(follows), Some(shot)) = (&take.plan.follows, project.list.shot(&id.shot))
+                && let Err(failure) = self.add_follower(project, shot, id.number, follows)
+            {
+                note(format_args!("{id} is left out: {}", failure.message()));
             }
         }
-        Ok(())
     }
 
-    /// Adds one such take, unless it is there.
+    /// Whether the model takes a shot as a change would have it.
+    pub(crate) fn suits(&self, shot: &Shot, change: Change) -> bool {
+        let verdict = assets::judge_one(&change.apply(shot), &self.measured);
+        verdict.faults.iter().all(|fault| fault.severity < Severity::Error)
+    }
+
+    /// Adds one such take, unless it is there. The changed shot is not judged: the take may have been sent long ago.
     ///
     /// # Errors
-    /// What is wrong with the changed shot, or a file that could not be conformed.
+    /// A file could not be conformed.
     pub(crate) fn add_follower(
         &mut self,
         project: &'p Project,
@@ -99,34 +102,45 @@ impl<'p> Desk<'p> {
         }
         let changed = follows.change.apply(shot);
         let verdict = assets::judge_one(&changed, &self.measured);
-        let faults: Vec<Fault> =
-            verdict.faults.iter().filter(|fault| fault.severity == Severity::Error).cloned().collect();
-        if !faults.is_empty() {
-            let name = format!("{} with the change: {}", shot.id, follows.change.words());
-            return Err(Failure::of_faults(name, faults));
-        }
         let plan = self.trim.shot(shot.id.as_str());
         let uploads = uploads::make(project, &changed, &self.measured, &verdict, plan)?;
         let mut prepared = prepare_shot(project, Cow::Owned(changed), &self.measured, uploads)?;
         prepared.numbers = vec![number];
         prepared.plan.follows = Some(follows.clone());
+        prepared.price(&self.told);
         if let Some((plan, _)) = prepared.second_choice.as_deref_mut() {
             plan.follows = Some(follows.clone());
         }
-        for own in self.prepared.iter_mut().filter(|own| own.shot.id == shot.id && own.plan.follows.is_none()) {
-            own.numbers.retain(|own| *own != number);
-        }
+        self.renumber(shot, number);
         let last = self.prepared.iter().rposition(|other| other.shot.id == shot.id);
         let place = last.map_or(self.prepared.len(), |last| last + 1);
         self.prepared.insert(place, prepared);
         Ok(&self.prepared[place])
     }
 
-    /// Takes the prices that a provider told, by endpoint.
-    pub(crate) fn price(&mut self, told: &[(String, ToldPrice)]) {
-        for prepared in &mut self.prepared {
-            prepared.price(told);
+    /// Gives a shot's own takes other numbers than those of followers, as many as the list asks for.
+    fn renumber(&mut self, shot: &Shot, number: u32) {
+        let own = |prepared: &&mut Prepared<'_>| prepared.shot.id == shot.id && prepared.plan.follows.is_none();
+        let taken: Vec<u32> = self
+            .prepared
+            .iter()
+            .filter(|prepared| prepared.shot.id == shot.id && prepared.plan.follows.is_some())
+            .flat_map(|prepared| prepared.numbers.clone())
+            .chain([number])
+            .collect();
+        let wanted = usize::try_from(shot.takes).unwrap_or(usize::MAX);
+        for prepared in self.prepared.iter_mut().filter(own) {
+            prepared.numbers =
+                (1..=MAX_TAKES).filter(|number| !taken.contains(number)).take(wanted).collect();
         }
+    }
+
+    /// Takes the prices that a provider told, by endpoint.
+    pub(crate) fn price(&mut self, told: Vec<(String, ToldPrice)>) {
+        for prepared in &mut self.prepared {
+            prepared.price(&told);
+        }
+        self.told = told;
     }
 }
 
@@ -350,11 +364,18 @@ impl Prepared<'_> {
 
     /// What the runner needs to advance a take.
     pub(crate) fn work(&self, project: &Project, take: TakeId) -> Work {
+        // With the same seed, a second take would be the first one bought again.
+        let seeded = |order: &Order| Order {
+            seed: order.seed.map(|seed| seed.wrapping_add(take.number - 1) & i32::MAX.unsigned_abs()),
+            ..order.clone()
+        };
+        let order = if self.plan.follows.is_some() { self.order.clone() } else { seeded(&self.order) };
+        let second = self.second_choice.as_deref().map(|(plan, order)| Box::new((plan.clone(), seeded(order))));
         Work {
             clip: project.clip(&take),
+            order,
+            second_choice: second,
             take,
-            order: self.order.clone(),
-            second_choice: self.second_choice.clone(),
             mark: self.mark.clone(),
             images: self.images.clone(),
             videos: self.videos.clone(),

@@ -112,7 +112,6 @@ fn polls() -> Vec<Row> {
     let status = |fault: Value| merged(json!({ "call": "status" }), fault);
     let result = |fault: Value| merged(json!({ "call": "result" }), fault);
     let lost = Then { words: "--given-up", again: ("rendering", 6), ..RENDERING };
-    let unusable = Then { state: "failed", words: "may have been charged", again: ("failed", 6), ..RENDERING };
     let still = Then { again: ("rendering", 6), ..RENDERING };
     vec![
         row("status failing", status(json!({ "fault": "answer", "status": 503, "body": {} })), all(DONE)),
@@ -128,8 +127,10 @@ fn polls() -> Vec<Row> {
         row("result failing", result(json!({ "fault": "answer", "status": 500, "body": { "detail": "Internal Server Error" } })), only_fal(DONE)),
         row("result gateway", result(json!({ "fault": "answer", "status": 502, "body": "<html>" })), only_fal(DONE)),
         row("result too early", result(json!({ "fault": "answer", "status": 400, "body": { "detail": "Request is still in progress" } })), only_fal(DONE)),
+        row("result a web page", result(json!({ "fault": "answer", "status": 200, "body": "<html>" })), only_fal(DONE)),
+        row("clip not named", status(json!({ "fault": "patch", "patch": { "content": null, "output": null } })), all(DONE)),
         row("result dropped", result(json!({ "fault": "drop" })), only_fal(DONE)),
-        row("no clip named", result(json!({ "fault": "patch", "patch": { "video": { "url": 7 } }, "times": 0 })), only_fal(unusable)),
+        row("no clip named", result(json!({ "fault": "patch", "patch": { "video": { "url": 7 } }, "times": 0 })), only_fal(still)),
         Row {
             run: &["--wait-minutes", "0"],
             ..row("queue without end", json!({ "call": "render", "fault": "stall" }), all(still))

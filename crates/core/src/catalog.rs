@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::cost::{self, ToldPrice, Usd};
+use crate::cost::{self, ToldPrice, Unit, Usd};
 use crate::shot::{ProviderName, RenderSettings, Shot, ShotDuration};
 use crate::spec::Promise;
 
@@ -313,8 +313,13 @@ impl Catalog {
         };
         match told {
             Some(told) => {
-                let clip = cost::tokens(size.width, size.height, seconds);
-                Some(model.price.with_video(told.charge(clip, seconds), !shot.videos.is_empty()))
+                let clip = told.charge(cost::tokens(size.width, size.height, seconds), seconds);
+                let table = model.price.charge(size, seconds, generate_audio, !shot.videos.is_empty())?;
+                match told.unit {
+                    Unit::Tokens(_) => Some(model.price.with_video(clip, !shot.videos.is_empty())),
+                    // Which resolution it is for is not told.
+                    Unit::Second | Unit::Clip => Some(clip.max(table)),
+                }
             }
             None => model.price.charge(size, seconds, generate_audio, !shot.videos.is_empty()),
         }

@@ -57,8 +57,10 @@ pub enum Event {
     Downloaded(Delivery),
     /// A person, or the provider's own list, settled an unknown submit.
     Resolved(Resolution),
-    /// The provider's bill says what the job cost.
+    /// The provider's bill says what a job of this take cost: the present one, or an earlier one that failed.
     Charged {
+        /// The job, by the provider's name for it.
+        request_id: String,
         /// The amount.
         amount: Usd,
     },
@@ -254,10 +256,14 @@ pub struct Take {
     pub phase: Phase,
     /// What is charged, set aside, or perhaps owed for it.
     pub committed: Usd,
+    /// What of it was charged for earlier attempts that made no clip.
+    pub before: Usd,
     /// What the provider's bill says, where it was read.
     pub charged: Option<Usd>,
     /// The job at the provider, once there is one.
     pub job: Option<JobRef>,
+    /// Jobs of earlier attempts whose bill was not read: it may come hours late.
+    pub past: Vec<JobRef>,
     /// How many events there are: the next one's number.
     pub length: u64,
 }
@@ -292,15 +298,28 @@ impl Take {
         };
         let Some(take) = take else {
             return match event {
-                Event::Planned(plan) => Ok(Take::planned(plan, 1)),
+                Event::Planned(plan) => Ok(Take {
+                    plan,
+                    phase: Phase::Ready { not_before: 0 },
+                    committed: Usd::ZERO,
+                    before: Usd::ZERO,
+                    charged: None,
+                    job: None,
+                    past: Vec::new(),
+                    length: 1,
+                }),
                 _ => Err(refused),
             };
         };
         let length = take.length + 1;
-        let Take { plan, phase, committed, mut charged, mut job, .. } = take;
+        let Take { mut plan, phase, committed: total, mut before, mut charged, mut job, mut past, .. } = take;
+        let committed = total.minus(before);
         let (phase, committed) = match (phase, event) {
-            (Phase::Ready { .. } | Phase::Failed(_), Event::Planned(plan)) if committed == Usd::ZERO => {
-                return Ok(Take::planned(plan, length));
+            (Phase::Ready { .. } | Phase::Failed(_), Event::Planned(next)) if committed == Usd::ZERO => {
+                plan = next;
+                past.extend(job.take().filter(|_| charged.is_none()));
+                charged = None;
+                (Phase::Ready { not_before: 0 }, Usd::ZERO)
             }
             (phase @ Phase::Ready { .. }, Event::Sent(_)) => (phase, committed),
             (Phase::Ready { .. }, Event::SubmitIntended { reserved, .. }) => {
@@ -326,6 +345,10 @@ impl Take {
                 job = None;
                 (Phase::Ready { not_before: 0 }, Usd::ZERO)
             }
+            // A failed take stays failed: nothing is sent again because of it.
+            (Phase::Failed(failure), Event::Resolved(Resolution::NotCharged)) if committed > Usd::ZERO => {
+                (Phase::Failed(Failure { owed: false, ..failure }), Usd::ZERO)
+            }
             (
                 Phase::ChargeUnknown { .. } | Phase::Running { .. } | Phase::Rendered { .. },
                 Event::Resolved(Resolution::GivenUp),
@@ -338,20 +361,21 @@ impl Take {
                 (Phase::Failed(failure), committed)
             }
             (Phase::Rendered { .. }, Event::Downloaded(delivery)) => (Phase::Done(delivery), committed),
-            (phase @ (Phase::Rendered { .. } | Phase::Done(_) | Phase::Failed(_)), Event::Charged { amount })
-                if job.is_some() =>
-            {
+            (phase, Event::Charged { request_id, amount }) if past.iter().any(|job| job.request_id == request_id) => {
+                past.retain(|job| job.request_id != request_id);
+                before = before.plus(amount);
+                (phase, committed)
+            }
+            (
+                phase @ (Phase::Rendered { .. } | Phase::Done(_) | Phase::Failed(_)),
+                Event::Charged { request_id, amount },
+            ) if job.as_ref().is_some_and(|job| job.request_id == request_id) => {
                 charged = Some(amount);
                 (phase, amount)
             }
             _ => return Err(refused),
         };
-        Ok(Take { plan, phase, committed, charged, job, length })
-    }
-
-    fn planned(plan: Plan, length: u64) -> Take {
-        let phase = Phase::Ready { not_before: 0 };
-        Take { plan, phase, committed: Usd::ZERO, charged: None, job: None, length }
+        Ok(Take { plan, phase, committed: committed.plus(before), before, charged, job, past, length })
     }
 }
 
@@ -442,7 +466,7 @@ pub(crate) mod tests {
             Just(Event::SubmitUnknown { reason: String::new() }),
             Just(Event::Rendered { url: String::new(), charged: None, last_frame: None }),
             Just(Event::Sent(Sent { file: String::new(), sha256: String::new(), host: String::new() })),
-            Just(Event::Charged { amount: Usd::from_micros(7) }),
+            Just(Event::Charged { request_id: "r".into(), amount: Usd::from_micros(7) }),
             any::<bool>().prop_map(move |owed| Event::RenderFailed(failure(owed))),
             Just(Event::Downloaded(Delivery { sha256: String::new(), bytes: 1 })),
             Just(Event::Resolved(Resolution::NotCharged)),
@@ -463,23 +487,26 @@ pub(crate) mod tests {
 
     proptest! {
         /// Whatever order events come in: between two submits that may both have been taken stands
-        /// proof that the first was not, and an unknown charge is never a reason to send.
+        /// proof that the first was not, or the provider's word that it failed for nothing, and an unknown charge
+        /// is never a reason to send.
         #[test]
         fn no_order_of_events_pays_twice(events in proptest::collection::vec(any_event(), 0..40)) {
-            let mut take = None;
+            let mut take: Option<Take> = None;
             let mut perhaps_taken = 0;
             for event in events {
                 let Ok(next) = Take::apply(take.clone(), event.clone(), 0) else { continue };
+                let of_the_past = |take: &Take| take.past.len();
                 match event {
                     Event::SubmitIntended { .. } => perhaps_taken += 1,
                     Event::SubmitDeferred { .. } | Event::SubmitRefused(_) | Event::Resolved(Resolution::NotCharged) => perhaps_taken -= 1,
                     Event::RenderFailed(failure) if !failure.owed => perhaps_taken -= 1,
                     // The provider's own bill: it did take it.
-                    Event::Charged { .. } => perhaps_taken = 1,
+                    Event::Charged { .. } if take.as_ref().map_or(0, of_the_past) == next.past.len() => perhaps_taken = 1,
                     _ => {}
                 }
                 prop_assert!((0..=1).contains(&perhaps_taken));
-                prop_assert_eq!(next.committed > Usd::ZERO, perhaps_taken == 1);
+                prop_assert_eq!(next.committed.minus(next.before) > Usd::ZERO, perhaps_taken == 1);
+                prop_assert!(next.committed >= next.before);
                 take = Some(next);
             }
         }

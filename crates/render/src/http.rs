@@ -45,13 +45,18 @@ impl fmt::Debug for Secret {
 ///
 /// Connections are not kept: a request on a kept one may fail because the other side has just closed
 /// it, and then nobody could say whether it arrived.
-pub(crate) fn client() -> Result<Client, reqwest::Error> {
-    builder().build()
+pub(crate) fn client(api: &Url) -> Result<Client, reqwest::Error> {
+    direct(builder(), api).build()
+}
+
+/// What goes to this machine goes without TLS, and so must not pass a proxy of the environment.
+fn direct(builder: ClientBuilder, api: &Url) -> ClientBuilder {
+    if is_this_machine(api) { builder.no_proxy() } else { builder }
 }
 
 /// Makes a client for bytes on their way out, which may take their time: the other side says nothing meanwhile.
-pub(crate) fn uploader() -> Result<Client, reqwest::Error> {
-    builder().read_timeout(UPLOAD).build()
+pub(crate) fn uploader(api: &Url) -> Result<Client, reqwest::Error> {
+    direct(builder().read_timeout(UPLOAD), api).build()
 }
 
 static PATIENCE: OnceLock<Duration> = OnceLock::new();

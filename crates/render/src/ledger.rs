@@ -107,6 +107,8 @@ impl Ledger {
             .busy_timeout(Duration::from_secs(20));
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(failed)?;
         sqlx::raw_sql(SCHEMA).execute(&pool).await.map_err(failed)?;
+        // It holds addresses that may be signed. Where it cannot be closed to others, it is no worse than before.
+        let _ = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600));
         Ok(Ledger { pool, path: path.to_owned() })
     }
 
@@ -184,6 +186,16 @@ impl Ledger {
     /// When the database fails or the take is damaged.
     pub async fn take(&self, id: &TakeId) -> Result<Option<Take>, LedgerError> {
         fold(&id.to_string(), self.history(id).await?)
+    }
+
+    /// When a take's last event came, as Unix milliseconds; zero where there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn last_ms(&self, id: &TakeId) -> Result<u64, LedgerError> {
+        let query = sqlx::query("SELECT at_ms FROM event WHERE take = ? ORDER BY seq DESC LIMIT 1").bind(id.to_string());
+        let row = query.fetch_optional(&self.pool).await.map_err(|error| self.failed(error))?;
+        Ok(row.map_or(0, |row| u64::try_from(row.get::<i64, _>(0)).unwrap_or(0)))
     }
 
     /// A take's last request and when it was about to be sent, as Unix milliseconds.

@@ -285,7 +285,11 @@ pub fn record(body: &Value) -> Value {
             None => body.clone(),
         },
         Value::Array(items) => items.iter().map(record).collect(),
-        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), record(value))).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            // Its end is a secret: whoever knows it can wake polls.
+            .map(|(key, value)| (key.clone(), if key == "callback_url" { json!("ours") } else { record(value) }))
+            .collect(),
         other => other.clone(),
     }
 }

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::StreamExt as _;
+use seedpost_core::catalog::Mode;
 use seedpost_core::cost::Reservation;
 use seedpost_core::job::{Event, Failure, FailureKind, JobRef, Phase, Plan, PollPace, Sent, Step, Take, next_step};
-use seedpost_core::shot::TakeId;
+use seedpost_core::shot::{ShotDuration, TakeId};
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -24,12 +25,14 @@ use crate::provider::{CallError, Order, Progress, Provider, SubmitError, Upload,
 use crate::slots::Slots;
 use crate::wake::Wakes;
 pub use delivery::TEMPORARY;
-pub use reconcile::find;
+pub use reconcile::{find, unbilled};
 
 /// How often a submit that did not arrive is tried in one run.
 const MAX_DEFERRALS: u32 = 5;
 /// How often a clip is fetched in one run, each time from a fresh address.
 const MAX_DOWNLOADS: u32 = 3;
+/// What a provider may ask to wait even where a run does not wait for jobs.
+const LEAST_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the end of a stream is waited for before the job is asked after once more.
 const STREAM: Duration = Duration::from_secs(60);
 
@@ -65,6 +68,45 @@ pub struct Work {
     pub last_frame: Option<Input>,
     /// The clip's final name; its folder exists.
     pub clip: PathBuf,
+}
+
+impl Work {
+    /// A take that was sent already: nothing but its clip is needed.
+    #[must_use]
+    pub fn under_way(take: TakeId, clip: PathBuf) -> Work {
+        let order = Order {
+            mode: Mode::Text,
+            prompt: String::new(),
+            negative_prompt: None,
+            duration: ShotDuration::Auto,
+            resolution: String::new(),
+            aspect_ratio: String::new(),
+            generate_audio: false,
+            language: None,
+            seed: None,
+            draft: false,
+            promotes: None,
+            return_last_frame: false,
+            mark: None,
+            images: Vec::new(),
+            videos: Vec::new(),
+            audios: Vec::new(),
+            first_frame: None,
+            last_frame: None,
+        };
+        Work {
+            take,
+            order,
+            second_choice: None,
+            mark: None,
+            images: Vec::new(),
+            videos: Vec::new(),
+            audios: Vec::new(),
+            first_frame: None,
+            last_frame: None,
+            clip,
+        }
+    }
 }
 
 /// How a take came out of a run.
@@ -214,6 +256,7 @@ impl<'a> Runner<'a> {
             let missing =
                 || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
             let take = self.ledger.take(&work.take).await?.ok_or_else(missing)?;
+            let left = self.manner.patience.saturating_sub(begun.elapsed()).max(LEAST_PATIENCE);
             match next_step(&take, self.ledger.now().await?, self.manner.pace) {
                 Step::Rest if matches!(take.phase, Phase::ChargeUnknown { .. }) => {
                     if !self.reconcile(work, &take, &mut looks).await? {
@@ -223,7 +266,9 @@ impl<'a> Runner<'a> {
                 Step::Rest => return Ok(take),
                 // What stands there was never paid for by this take.
                 Step::Submit { .. } if work.clip.exists() => return Err(Halt::Occupied(work.clip.clone())),
-                Step::Submit { .. } if deferrals >= MAX_DEFERRALS => return Ok(take),
+                Step::Submit { wait_ms } if deferrals >= MAX_DEFERRALS || Duration::from_millis(wait_ms) > left => {
+                    return Ok(take);
+                }
                 Step::Submit { wait_ms } => {
                     deferrals += 1;
                     self.wait(wait_ms).await?;
@@ -233,13 +278,13 @@ impl<'a> Runner<'a> {
                 Step::Poll { job, wait_ms } => {
                     polls += 1;
                     self.wait_for(&job, wait_ms).await?;
-                    self.poll(work, &take, &job, &mut logs).await?;
+                    unless_overtaken(self.poll(work, &take, &job, &mut logs).await)?;
                 }
                 Step::Download { .. } if downloads >= MAX_DOWNLOADS => return Ok(take),
                 Step::Download { job, url, last_frame } => {
                     downloads += 1;
                     self.wait(0).await?;
-                    self.download(work, &take, &job, &url, last_frame.as_deref()).await?;
+                    unless_overtaken(self.download(work, &take, &job, &url, last_frame.as_deref()).await)?;
                 }
             }
         }
@@ -349,11 +394,11 @@ impl<'a> Runner<'a> {
             return Ok(address.clone());
         }
         self.notify(work, "upload", upload.file_name.clone());
-        let placed = (|| self.provider.place(upload))
+        let place = (|| self.provider.place(upload))
             .retry(patience(self.manner.pace))
             .when(|error| error.transient)
-            .adjust(as_asked)
-            .await?;
+            .adjust(as_asked);
+        let placed = self.or_stopped(place).await??;
         let sent = Sent { file: upload.file_name.clone(), sha256: upload.sha256.clone(), host: placed.host };
         *take = self.ledger.append(&work.take, take.length, Event::Sent(sent)).await?;
         // What is sent within each request would only fill memory.
@@ -383,8 +428,9 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    async fn ask(&self, job: &JobRef) -> Result<Progress, CallError> {
-        (|| self.provider.poll(job)).retry(patience(self.manner.pace)).when(|error| error.transient).adjust(as_asked).await
+    async fn ask(&self, job: &JobRef) -> Result<Progress, Halt> {
+        let ask = (|| self.provider.poll(job)).retry(patience(self.manner.pace));
+        Ok(self.or_stopped(ask.when(|error| error.transient).adjust(as_asked)).await??)
     }
 
     /// Tells how a job stands, with each line of its log once.
@@ -415,9 +461,18 @@ fn patience(pace: PollPace) -> ExponentialBuilder {
         .with_jitter()
 }
 
-/// Waits at least as long as the provider asked for.
+/// Waits at least as long as the provider asked for, but no longer than a minute: then the run says so instead.
 fn as_asked(error: &CallError, next: Option<Duration>) -> Option<Duration> {
-    next.map(|next| error.wait_ms.map_or(next, |asked| Duration::from_millis(asked).max(next)))
+    let asked = Duration::from_millis(error.wait_ms.unwrap_or(0));
+    next.map(|next| asked.max(next)).filter(|wait| *wait <= LEAST_PATIENCE)
+}
+
+/// A person's `cancel` beside this run may have written first: then the next step is found anew.
+fn unless_overtaken(done: Result<(), Halt>) -> Result<(), Halt> {
+    match done {
+        Err(Halt::Ledger(LedgerError::Conflict(_))) => Ok(()),
+        other => other,
+    }
 }
 
 /// Whether a failed take may be sent again as it stands: nothing is owed, and the cause was not in it.

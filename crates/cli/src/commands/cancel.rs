@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seedpost_core::job::{Event, Phase};
+use seedpost_core::job::{Event, Failure as TakeFailure, FailureKind, Phase};
+use seedpost_render::ledger::LedgerError;
 use seedpost_render::provider::{Cancel, Progress};
 use serde_json::json;
 
@@ -35,21 +36,29 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
         let door = door::open(&project, &Way::of(&take.plan)).await?;
         let refused = |message: String| Failure::new(Exit::Provider, message, "the job goes on; `seedpost run` fetches it");
         let cancelled = door.provider.cancel(job).await.map_err(|error| refused(error.message))?;
-        if cancelled == Cancel::TooLate {
-            return Err(refused(format!("{id} cannot be cancelled any more")));
-        }
-        let ended = match door.provider.poll(job).await {
-            Ok(Progress::Failed(failure)) => Some(failure),
-            _ => None,
+        let ended = match cancelled {
+            Cancel::TooLate => return Err(refused(format!("{id} cannot be cancelled any more"))),
+            Cancel::Gone => Some(TakeFailure::free(FailureKind::Cancelled, "cancelled before it began")),
+            Cancel::Asked => match door.provider.poll(job).await {
+                Ok(Progress::Failed(failure)) => Some(failure),
+                _ => None,
+            },
         };
-        let Some(failure) = ended else {
-            return Ok(("asked for; the job may still end and be charged, and `seedpost run` finds out", "rendering"));
-        };
-        // A run beside this one may have seen it first: then it stands there already.
-        match ledger.append(&id, take.length, Event::RenderFailed(failure)).await {
-            Ok(_) | Err(seedpost_render::ledger::LedgerError::Conflict(_)) => Ok(("cancelled", "failed")),
-            Err(error) => Err(ledger_failure(&error)),
+        if let Some(failure) = ended {
+            // A run beside this one may have seen it first: then it stands there already.
+            match ledger.append(&id, take.length, Event::RenderFailed(failure)).await {
+                Ok(_) | Err(LedgerError::Conflict(_)) => {}
+                Err(error) => return Err(ledger_failure(&error)),
+            }
         }
+        let take = known_take(&ledger, &id).await?;
+        let words = match &take.phase {
+            Phase::Failed(failure) if failure.owed => "cancelled; it may have been charged all the same",
+            Phase::Failed(_) => "cancelled; nothing is owed",
+            Phase::Running { .. } => "asked for; the job may still end and be charged, and `seedpost run` finds out",
+            _ => "it ended before it could be cancelled",
+        };
+        Ok((words, take.phase.as_str()))
     })??;
     if json {
         result_json("cancel", json!({ "take": id.to_string(), "state": phase, "cancelled": words }));

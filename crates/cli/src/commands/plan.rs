@@ -2,10 +2,10 @@
 
 use seedpost_core::catalog::Catalog;
 use seedpost_core::cost::{Budget, Usd};
-use seedpost_core::job::Phase;
 use serde_json::json;
 
 use super::{List, block_on};
+use crate::batch;
 use crate::output::{Exit, Failure, note, result_json, say, table};
 use crate::prepare::{Prepared, prepare};
 use crate::prices::{self, Told};
@@ -17,11 +17,11 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let mut desk = prepare(&project)?;
     let told = block_on(async {
         let takes = project.ledger().await?.takes().await.map_err(|error| ledger_failure(&error))?;
-        desk.add_followers(&project, &takes)?;
+        desk.add_followers(&project, &takes);
         Ok::<_, Failure>(prices::told(&project, &desk).await)
     })??;
     told.note();
-    desk.price(&told.prices);
+    desk.price(told.prices.clone());
     let (missing, budget) = block_on(missing(&project, &desk.prepared))??;
     let total: Usd = missing.iter().map(|(prepared, count)| (0..*count).map(|_| prepared.plan.estimate).sum()).sum();
     if json {
@@ -52,9 +52,7 @@ async fn missing<'p>(
     let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
     let budget = ledger.budget().await.map_err(|error| ledger_failure(&error))?;
     let open = |prepared: &Prepared<'_>| {
-        let wanted = prepared.takes().filter(|take| {
-            takes.get(take).is_none_or(|take| matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_)))
-        });
+        let wanted = prepared.takes().filter(|id| batch::is_due(prepared, id, &takes));
         u32::try_from(wanted.count()).unwrap_or(u32::MAX)
     };
     let missing = prepared.iter().map(|prepared| (prepared, open(prepared))).collect();

@@ -40,8 +40,15 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let (id, price, seeded) = block_on(async {
         let ledger = project.ledger().await?;
         let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
-        if !takes.get(&winner).is_some_and(|take| matches!(take.phase, Phase::Done(_))) {
-            return Err(wrong(format!("{winner} has no clip"), "promote a take that is done"));
+        let won = takes.get(&winner).filter(|take| matches!(take.phase, Phase::Done(_)));
+        let won = won.ok_or_else(|| wrong(format!("{winner} has no clip"), "promote a take that is done"))?;
+        if won.plan.follows.as_ref().is_some_and(|follows| follows.change == Change::Promoted) {
+            return Err(wrong(format!("{winner} is a promotion itself"), "promote one of the drafts"));
+        }
+        let own = desk.prepared.iter().find(|prepared| prepared.shot.id == shot.id);
+        if won.plan.follows.is_none() && own.is_some_and(|own| own.plan.fingerprint != won.plan.fingerprint) {
+            let fix = "set the shot back to what the draft was, or sweep it anew";
+            return Err(wrong(format!("{} was changed since {winner} was rendered", shot.id), fix));
         }
         let follows = Follows { take: winner.to_string(), change: Change::Promoted };
         if let Some((known, _)) = takes.iter().find(|(_, take)| take.plan.follows.as_ref() == Some(&follows)) {

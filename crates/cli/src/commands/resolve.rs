@@ -45,9 +45,13 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
         let ledger = project.ledger().await?;
         let take = known_take(&ledger, &id).await?;
         let door = door::open(&project, &Way::of(&take.plan)).await;
-        let doubt = doubt(&id, &take, door.as_ref().ok()).await?;
+        let doubt = doubt(&id, &take, door.as_ref().ok(), arguments.force).await?;
+        refuse_impossible(arguments, &id, &take)?;
         let resolution = match given(arguments) {
-            Some(Wish::Charged(request_id)) => Some(Resolution::Charged(charged(arguments, &take, &door, request_id).await?)),
+            Some(Wish::Charged(request_id)) => {
+                refuse_owned(&ledger, &id, &take, request_id).await?;
+                Some(Resolution::Charged(charged(arguments, &take, &door, request_id).await?))
+            }
             Some(Wish::NotCharged) => Some(Resolution::NotCharged),
             Some(Wish::GivenUp) => Some(Resolution::GivenUp),
             None => ask(&ledger, &id, &take, &doubt, &door, json).await?,
@@ -99,13 +103,17 @@ fn given(arguments: &Arguments) -> Option<Wish<'_>> {
 }
 
 /// What is in doubt about a take: its payment, or a job that the provider does not know.
-async fn doubt(id: &TakeId, take: &Take, door: Option<&Door>) -> Result<String, Failure> {
+async fn doubt(id: &TakeId, take: &Take, door: Option<&Door>, force: bool) -> Result<String, Failure> {
     let settled = |words: &str| {
         let message = format!("{id} is {}; {words}", take.phase.as_str());
-        Failure::new(Exit::Usage, message, "see `seedpost status`")
+        Failure::new(Exit::Usage, message, "see `seedpost status`; --force settles it all the same")
     };
     match &take.phase {
         Phase::ChargeUnknown { reason } => Ok(reason.clone()),
+        Phase::Failed(failure) if take.committed > take.before => {
+            Ok(format!("it may have been charged: {}", failure.message))
+        }
+        Phase::Running { .. } | Phase::Rendered { .. } if force => Ok("a person says so".to_owned()),
         Phase::Running { job, .. } | Phase::Rendered { job, .. } => {
             let Some(door) = door else { return Err(settled("the provider cannot be asked about its job")) };
             match door.provider.poll(job).await {
@@ -114,7 +122,30 @@ async fn doubt(id: &TakeId, take: &Take, door: Option<&Door>) -> Result<String, 
                 Ok(_) => Err(settled("the provider knows its job: `seedpost run` goes on with it")),
             }
         }
-        _ => Err(settled("nothing about it is in doubt")),
+        _ => Err(Failure::new(Exit::Usage, format!("nothing about {id} is in doubt"), "see `seedpost status`")),
+    }
+}
+
+/// Tells what can be said of a take in its state.
+fn refuse_impossible(arguments: &Arguments, id: &TakeId, take: &Take) -> Result<(), Failure> {
+    let possible = match (&take.phase, given(arguments)) {
+        (Phase::Failed(_), Some(Wish::Charged(_) | Wish::GivenUp)) => "--not-charged",
+        (Phase::Rendered { .. }, Some(Wish::Charged(_) | Wish::NotCharged)) => "--given-up",
+        _ => return Ok(()),
+    };
+    let message = format!("{id} is {}: that cannot be said of it", take.phase.as_str());
+    Err(Failure::new(Exit::Usage, message, format!("say {possible}, or leave it as it stands")))
+}
+
+/// One job belongs to one take.
+async fn refuse_owned(ledger: &Ledger, id: &TakeId, take: &Take, request_id: &str) -> Result<(), Failure> {
+    let owner = ledger.owner(take.plan.provider, request_id).await.map_err(|error| ledger_failure(&error))?;
+    match owner {
+        Some(owner) => {
+            let message = format!("request {request_id} belongs to {owner}, and cannot be {id}'s too");
+            Err(Failure::new(Exit::Usage, message, "look for another one in the provider's list"))
+        }
+        None => Ok(()),
     }
 }
 

@@ -1,21 +1,22 @@
 //! `run`: renders every take that is missing, then finishes it.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use clap::Args;
+use seedpost_core::change::Change;
 use seedpost_core::cost::Usd;
 use seedpost_core::job::{Phase, Take};
 use seedpost_core::shot::TakeId;
 use seedpost_core::spec::Weight;
 use seedpost_render::runner::Outcome;
 use serde_json::json;
-use tokio::sync::watch;
 
 use super::{List, block_on};
-use crate::batch::Batch;
+use crate::batch::{Approval, Batch};
 use crate::door::{self, KEY_LIMIT};
 use crate::finish::{Finish, Finished, Job, finish};
+use crate::interrupt;
 use crate::keys::Environment;
 use crate::output::{Exit, Failure, note, result_json, say, table};
 use crate::prepare::{Desk, Prepared, prepare};
@@ -61,24 +62,35 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     project.sweep();
     let concurrency = concurrency(&project, arguments)?;
     let mut desk = prepare(&project)?;
-    let (outcomes, takes) = block_on(render(&project, &mut desk, arguments, concurrency, style))??;
-    let takes: Vec<Standing<'_>> = takes
-        .into_iter()
-        .filter_map(|(index, id, take, at)| Some((id, desk.prepared.get(index)?, take, at)))
+    let Rendered { outcomes, takes, orphans, shut } = block_on(render(&project, &mut desk, arguments, concurrency, style))??;
+    let standing: Vec<Standing<'_>> = takes
+        .iter()
+        .filter_map(|(index, id, take, at)| Some((id.clone(), desk.prepared.get(*index)?, take.clone(), *at)))
         .collect();
-    let jobs = if arguments.no_finish { Vec::new() } else { takes.iter().filter_map(job).collect() };
+    let jobs = if arguments.no_finish { Vec::new() } else { standing.iter().filter_map(job).collect() };
+    interrupt::finishing();
     let Finish { finished, failures } = finish(&project, jobs);
     let worked = !outcomes.is_empty() || finished.iter().any(|finished| finished.worked);
     if json {
-        report_json(&takes, &finished, &outcomes, &failures, worked);
+        report_json(&standing, &finished, &outcomes, &failures, worked);
     } else {
-        report(&takes, &finished, worked);
+        report(&standing, &finished, worked);
     }
     outcomes.iter().for_each(|(take, outcome)| explain(take, outcome));
-    explain_standing(&takes, &outcomes);
+    explain_standing(&standing, &outcomes);
     failures.iter().for_each(|(_, failure)| failure.tell());
-    let unfinished = failures.first().map(|(_, failure)| failure.exit());
-    Ok(exit(&outcomes, &takes, &finished, unfinished))
+    let unfinished = failures.first().map(|(_, failure)| failure.exit()).or(shut);
+    Ok(exit(&outcomes, &standing, &orphans, &finished, unfinished))
+}
+
+/// What rendering has come to.
+struct Rendered {
+    outcomes: Vec<(TakeId, Outcome)>,
+    takes: Vec<Placed>,
+    /// Takes that the list does not name any more.
+    orphans: Vec<Take>,
+    /// How the program would end because of a door that could not be opened.
+    shut: Option<Exit>,
 }
 
 /// A take as it stands after a run: its name, its shot, its state, and when the last event came.
@@ -110,14 +122,19 @@ async fn render<'p>(
     arguments: &Arguments,
     concurrency: usize,
     style: Style,
-) -> Result<(Vec<(TakeId, Outcome)>, Vec<Placed>), Failure> {
+) -> Result<Rendered, Failure> {
     let ledger = project.ledger().await?;
     let failed = |error| ledger_failure(&error);
     ledger.set_limit(arguments.budget.or(project.list.budget)).await.map_err(failed)?;
-    desk.add_followers(project, &ledger.takes().await.map_err(failed)?)?;
+    desk.add_followers(project, &ledger.takes().await.map_err(failed)?);
     let told = prices::told(project, desk).await;
     told.note();
-    desk.price(&told.prices);
+    desk.price(told.prices);
+    let approval = arguments.approve_over.map(|limit| Approval {
+        limit,
+        sum: Cell::new(Usd::ZERO),
+        given: Cell::new(arguments.yes),
+    });
     let batch = Batch {
         project,
         ledger,
@@ -125,54 +142,22 @@ async fn render<'p>(
         patience: Duration::from_secs(u64::from(arguments.wait_minutes) * 60),
         follow: arguments.follow,
         style,
-        stop: stop_on_ctrl_c(),
+        stop: interrupt::watch(),
+        approval,
+        doors: RefCell::default(),
     };
-    if let Some(limit) = arguments.approve_over {
-        let (count, total) = batch.price(desk).await?;
-        if total > limit && !arguments.yes {
-            approve(count, total, limit)?;
-        }
-    }
     let outcomes = batch.run(desk).await?;
-    let mut standing = Vec::new();
+    let shut = batch.tell_shut();
+    let mut all = batch.ledger.takes().await.map_err(failed)?;
+    let mut takes = Vec::new();
     for (index, prepared) in desk.prepared.iter().enumerate() {
         for id in prepared.takes() {
-            let history = batch.ledger.history(&id).await.map_err(failed)?;
-            let at = history.last().map_or(0, |line| line.at_ms);
-            let take = Take::fold(history.into_iter().map(|line| (line.at_ms, line.event)));
-            let take = take
-                .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "restore the ledger from a copy"))?;
-            standing.extend(take.map(|take| (index, id, take, at)));
+            let Some(take) = all.remove(&id) else { continue };
+            let at = batch.ledger.last_ms(&id).await.map_err(failed)?;
+            takes.push((index, id, take, at));
         }
     }
-    Ok((outcomes, standing))
-}
-
-/// Asks the person at the terminal; where nobody can be asked, nothing is sent.
-fn approve(count: usize, total: Usd, limit: Usd) -> Result<(), Failure> {
-    let question = format!("{count} requests for about {total}, which is over {limit}");
-    let refused = |fix: &str| Failure::new(Exit::Budget, format!("{question}: not approved; nothing was sent"), fix);
-    if !std::io::stdin().is_terminal() {
-        return Err(refused("run it in a terminal, or say --yes"));
-    }
-    let _ = write!(std::io::stderr(), "{question}. Send them? [y/N] ");
-    let mut answer = String::new();
-    let _ = std::io::stdin().read_line(&mut answer);
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(refused("ask for fewer or cheaper takes")) }
-}
-
-/// Becomes true at the first Ctrl-C; a second one ends the program at once.
-fn stop_on_ctrl_c() -> watch::Receiver<bool> {
-    let (sender, receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if sender.send_replace(true) {
-                std::process::exit(i32::from(Exit::Stopped as u8));
-            }
-            note("stopping: paid jobs go on at the provider; run the same command again to fetch them");
-        }
-    });
-    receiver
+    Ok(Rendered { outcomes, takes, orphans: all.into_values().collect(), shut })
 }
 
 fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
@@ -286,6 +271,7 @@ fn explain(take: &TakeId, outcome: &Outcome) {
 fn explain_standing(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
     for (id, _, take, _) in takes.iter().filter(|(id, ..)| outcomes.iter().all(|(name, _)| name != id)) {
         match &take.phase {
+            Phase::Failed(_) if is_served(id, take, takes) => {}
             Phase::Failed(failure) => explain(id, &Outcome::Failed(failure.clone())),
             Phase::ChargeUnknown { reason } => explain(id, &Outcome::Unknown(reason.clone())),
             _ => {}
@@ -296,14 +282,16 @@ fn explain_standing(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
 fn exit(
     outcomes: &[(TakeId, Outcome)],
     takes: &[Standing<'_>],
+    orphans: &[Take],
     finished: &[Finished<'_>],
     unfinished: Option<Exit>,
 ) -> Exit {
     let any = |test: fn(&Outcome) -> bool| outcomes.iter().any(|(_, outcome)| test(outcome));
-    let stands = |test: fn(&Phase) -> bool| takes.iter().any(|(_, _, take, _)| test(&take.phase));
+    let unknown = |take: &Take| matches!(take.phase, Phase::ChargeUnknown { .. });
+    let done = takes.iter().any(|(_, _, take, _)| matches!(take.phase, Phase::Done(_)));
     let breach =
         finished.iter().flat_map(|finished| &finished.facts.findings).any(|finding| finding.weight == Weight::Breach);
-    if stands(|phase| matches!(phase, Phase::ChargeUnknown { .. })) {
+    if takes.iter().any(|(_, _, take, _)| unknown(take)) || orphans.iter().any(unknown) {
         Exit::Unknown
     } else if any(|outcome| matches!(outcome, Outcome::Broken(_))) {
         Exit::Internal
@@ -313,13 +301,25 @@ fn exit(
         Exit::Stopped
     } else if any(|outcome| matches!(outcome, Outcome::OverBudget(_))) {
         Exit::Budget
-    } else if stands(|phase| !matches!(phase, Phase::Done(_))) {
-        if stands(|phase| matches!(phase, Phase::Done(_))) { Exit::Partly } else { Exit::Provider }
     } else if let Some(unfinished) = unfinished {
         unfinished
+    } else if takes.iter().any(|(id, _, take, _)| !is_served(id, take, takes)) {
+        if done { Exit::Partly } else { Exit::Provider }
     } else if breach {
         Exit::Media
     } else {
         Exit::Done
     }
+}
+
+/// Whether a take has its clip, or a retry has it in its place.
+fn is_served(id: &TakeId, take: &Take, takes: &[Standing<'_>]) -> bool {
+    let has_clip = |take: &Take| matches!(take.phase, Phase::Done(_));
+    let root = take.plan.follows.as_ref().filter(|follows| follows.change != Change::Promoted);
+    let root = root.map_or_else(|| id.to_string(), |follows| follows.take.clone());
+    let same = |(other, _, take, _): &Standing<'_>| {
+        let follows = take.plan.follows.as_ref().filter(|follows| follows.change != Change::Promoted);
+        has_clip(take) && (other.to_string() == root || follows.is_some_and(|follows| follows.take == root))
+    };
+    has_clip(take) || takes.iter().any(same)
 }

@@ -72,7 +72,7 @@ pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> 
     block_on(async {
         let ledger = project.ledger().await?;
         let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
-        desk.add_followers(project, &takes)?;
+        desk.add_followers(project, &takes);
         for (index, prepared) in desk.prepared.iter().enumerate() {
             for id in prepared.takes() {
                 let at = ledger

@@ -51,6 +51,11 @@ impl Door {
         format!("[render]\nprovider = \"{}\"\ntier = \"fast\"\nresolution = \"480p\"\n{region}", self.form())
     }
 
+    /// The variable that holds its key.
+    pub(crate) fn key(self) -> &'static str {
+        self.variables("")[0].0
+    }
+
     fn variables(self, url: &str) -> [(&'static str, String); 2] {
         match self {
             Door::Fal => [("FAL_KEY", KEY.to_owned()), ("SEEDPOST_FAL_URL", url.to_owned())],

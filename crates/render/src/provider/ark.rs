@@ -54,7 +54,7 @@ impl Ark {
     /// When the address is not one, or would be asked without TLS, or this machine has no usable TLS set-up.
     pub fn at(base: &str, key: Secret) -> Result<Ark, SetupError> {
         let tasks = http::api(&format!("{}/contents/generations/tasks", base.trim_end_matches('/')))?;
-        let client = http::client().map_err(|error| SetupError(http::reason(error)))?;
+        let client = http::client(&tasks).map_err(|error| SetupError(http::reason(error)))?;
         Ok(Ark { client, key, tasks, callback: None })
     }
 
@@ -129,7 +129,7 @@ impl Provider for Ark {
 
     async fn poll(&self, job: &JobRef) -> Result<Progress, CallError> {
         let task = self.read("task", self.task(&job.request_id)).await?;
-        Ok(standing(&task))
+        standing(&task)
     }
 
     /// Only a queued task can be cancelled; the same call on one that has ended would remove its record.
@@ -242,9 +242,9 @@ fn shortened(text: &str) -> String {
 }
 
 /// How a task stands. A status that Ark adds some day counts as at work.
-fn standing(task: &Value) -> Progress {
+fn standing(task: &Value) -> Result<Progress, CallError> {
     let status = task["status"].as_str().unwrap_or("?");
-    match status {
+    Ok(match status {
         "queued" => Progress::Queued(None),
         "running" => Progress::Running(Vec::new()),
         "succeeded" => match task["content"]["video_url"].as_str() {
@@ -253,13 +253,13 @@ fn standing(task: &Value) -> Progress {
                 charged: charge(task),
                 last_frame: task["content"]["last_frame_url"].as_str().map(str::to_owned),
             }),
-            None => Progress::Failed(Failure::owed(FailureKind::TryAgain, "succeeded, but names no clip")),
+            None => return Err(CallError::transient("the task succeeded, but names no clip")),
         },
         "failed" => Progress::Failed(explain(&task["error"])),
         "cancelled" => Progress::Failed(Failure::free(FailureKind::Cancelled, "cancelled")),
         "expired" => Progress::Failed(Failure::free(FailureKind::TimedOut, "expired before it was rendered")),
         other => Progress::Running(vec![format!("status {:?}", shortened(other))]),
-    }
+    })
 }
 
 /// What the counted tokens cost, by the table.
@@ -357,8 +357,11 @@ mod tests {
     fn every_status_has_a_meaning() {
         let failed = |code: &str| json!({ "status": "failed", "error": { "code": code, "message": "m" } });
         let kind = |task: &Value| match standing(task) {
-            Progress::Failed(failure) => format!("{:?} {} {}", failure.kind, failure.about.unwrap_or_default(), failure.owed),
-            other => format!("{other:?}"),
+            Ok(Progress::Failed(failure)) => {
+                format!("{:?} {} {}", failure.kind, failure.about.unwrap_or_default(), failure.owed)
+            }
+            Ok(other) => format!("{other:?}"),
+            Err(error) => format!("error, {}", error.transient),
         };
         for (task, expected) in [
             (json!({ "status": "queued" }), "Queued(None)"),
@@ -367,7 +370,7 @@ mod tests {
             (json!({ "status": 7 }), "Running([\"status \\\"?\\\"\"])"),
             (json!({ "status": "cancelled" }), "Cancelled  false"),
             (json!({ "status": "expired" }), "TimedOut  false"),
-            (json!({ "status": "succeeded", "content": null }), "TryAgain  true"),
+            (json!({ "status": "succeeded", "content": null }), "error, true"),
             (failed("OutputAudioSensitiveContentDetected"), "Moderated audio false"),
             (failed("OutputVideoSensitiveContentDetected"), "Moderated video false"),
             (failed("InternalServiceError"), "TryAgain  false"),
@@ -379,6 +382,6 @@ mod tests {
         let done = json!({ "status": "succeeded", "model": "doubao-seedance-2-0-260128", "content": { "video_url": "u" },
             "usage": { "completion_tokens": 108_900 }, "generate_audio": true });
         let charged = Some(Usd::from_micros(1_524_600));
-        assert_eq!(standing(&done), Progress::Done(Clip { url: "u".into(), charged, last_frame: None }));
+        assert_eq!(standing(&done), Ok(Progress::Done(Clip { url: "u".into(), charged, last_frame: None })));
     }
 }

@@ -60,12 +60,13 @@ impl Fal {
 
     fn build(key: Secret, [queue, rest, platform]: [&str; 3], moves: bool) -> Result<Fal, SetupError> {
         let unusable = |error| SetupError(http::reason(error));
+        let queue = http::api(queue)?;
         Ok(Fal {
-            client: http::client().map_err(unusable)?,
-            uploader: http::uploader().map_err(unusable)?,
+            client: http::client(&queue).map_err(unusable)?,
+            uploader: http::uploader(&queue).map_err(unusable)?,
             key,
-            queue: http::api(queue)?,
             rest: http::api(rest)?,
+            queue,
             platform: http::api(platform)?,
             webhook: None,
             moves,

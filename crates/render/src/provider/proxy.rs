@@ -3,6 +3,8 @@
 //!
 //! Deliberately absent: cancelling and lists, which proxies do not have.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use reqwest::{Client, Method, RequestBuilder};
 use seedpost_core::catalog::Mode;
@@ -51,6 +53,8 @@ pub struct Proxy {
     client: Client,
     key: Secret,
     base: Url,
+    /// Whether requests go to the other path, since the usual one was not there.
+    other: AtomicBool,
 }
 
 impl Proxy {
@@ -60,8 +64,8 @@ impl Proxy {
     /// When the address is not one, or would be asked without TLS, or this machine has no usable TLS set-up.
     pub fn at(base: &str, key: Secret) -> Result<Proxy, SetupError> {
         let base = http::api(&format!("{}/", base.trim_end_matches('/')))?;
-        let client = http::client().map_err(|error| SetupError(http::reason(error)))?;
-        Ok(Proxy { client, key, base })
+        let client = http::client(&base).map_err(|error| SetupError(http::reason(error)))?;
+        Ok(Proxy { client, key, base, other: AtomicBool::new(false) })
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
@@ -169,24 +173,30 @@ impl Provider for Proxy {
     /// One request; a second one, at the other path, only after the first path was not there.
     async fn submit(&self, _endpoint: &str, body: &Value, _reservation: Reservation) -> Result<JobRef, SubmitError> {
         let [usual, other] = PATHS;
-        let answer = http::pay(self.request(Method::POST, self.path(usual)).json(body)).await?;
-        let no_such_path = matches!(answer.status, 404 | 405) && answer.json().is_none_or(|body| body["error"].is_null());
-        if !no_such_path {
-            return self.read_submit(usual, &answer);
+        if !self.other.load(Ordering::Relaxed) {
+            let answer = http::pay(self.request(Method::POST, self.path(usual)).json(body)).await?;
+            let told = answer.json().is_some_and(|body| !body["error"].is_null());
+            if !matches!(answer.status, 404 | 405) || told {
+                return self.read_submit(usual, &answer);
+            }
         }
         let answer = http::pay(self.request(Method::POST, self.path(other)).json(body)).await?;
+        self.other.store(!matches!(answer.status, 404 | 405), Ordering::Relaxed);
         self.read_submit(other, &answer)
     }
 
     async fn poll(&self, job: &JobRef) -> Result<Progress, CallError> {
         let answer = self.get("status", job.status_url.as_ref()).await?;
         let body = answer.json().unwrap_or_default();
-        if job.response_url.is_some() && matches!(answer.status, 200 | 202) {
+        // A copy of fal's queue names the result's address in the status too.
+        let named = body["response_url"].as_str().map(str::to_owned);
+        let response_url = job.response_url.clone().or(named);
+        if response_url.is_some() && matches!(answer.status, 200 | 202) {
             if body["status"] != "COMPLETED" {
                 return Ok(fal::standing(&body));
             }
             let said_failed = body["error"].is_string();
-            return fal::read_result(&self.get("result", job.response_url.as_ref()).await?, said_failed);
+            return fal::read_result(&self.get("result", response_url.as_ref()).await?, said_failed);
         }
         if answer.status != 200 {
             return Err(answer.error("status", KEY));
@@ -226,10 +236,11 @@ fn standing(body: &Value, answer: &Answer) -> Result<Progress, CallError> {
     let state = first(body, &STATES).unwrap_or_default().to_ascii_lowercase();
     let progress = ["/progress", "/data/progress"].into_iter().find_map(|place| body.pointer(place));
     let progress = progress.map(|progress| progress.as_str().map_or_else(|| format!("{progress}%"), str::to_owned));
+    let clip = first(body, &URLS).filter(|url| Url::parse(url).is_ok());
     match state.as_str() {
-        "success" | "succeeded" | "completed" | "complete" | "done" => {
-            let url = first(body, &URLS).filter(|url| Url::parse(url).is_ok());
-            let url = url.ok_or_else(|| CallError::transient(format!("done, but no clip: {}", answer.describe())))?;
+        "" if clip.is_none() => Err(CallError::transient(format!("the answer tells no state: {}", answer.describe()))),
+        "" | "success" | "succeeded" | "completed" | "complete" | "done" => {
+            let url = clip.ok_or_else(|| CallError::transient(format!("done, but no clip: {}", answer.describe())))?;
             Ok(Progress::Done(Clip { url, charged: None, last_frame: None }))
         }
         "pending" | "queued" | "not_start" | "submitted" | "in_queue" => Ok(Progress::Queued(None)),
@@ -261,17 +272,19 @@ fn explain(kind: FailureKind, body: &Value, answer: &Answer) -> Failure {
     let code = first(body, &["/error/code", "/code"]).unwrap_or_default();
     let text = format!("{message} {code}").to_ascii_lowercase();
     let said = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if kind != FailureKind::Account && said(&["sensitive", "moderat", "content policy", "content_policy", "safety"]) {
-        let seen = [("face", "face"), ("real people", "face"), ("copyright", "copyright"), ("audio", "audio")];
-        let about = seen.into_iter().find(|(word, _)| text.contains(word)).map_or("content", |(_, about)| about);
+    let filtered = ["sensitive", "moderat", "content policy", "content_policy", "safety", "likeness", "copyright"];
+    if kind != FailureKind::Account && said(&filtered) {
+        let faces = [("face", "face"), ("likeness", "face"), ("real people", "face")];
+        let mut seen = faces.into_iter().chain([("copyright", "copyright"), ("audio", "audio")]);
+        let about = seen.find(|(word, _)| text.contains(word)).map_or("content", |(_, about)| about);
         return Failure::free(FailureKind::Moderated, message).about(Some(about));
     }
     if kind == FailureKind::TryAgain && said(&["timeout", "timed out"]) {
         return Failure::free(FailureKind::TimedOut, message);
     }
     let field = body.pointer("/error/param").and_then(Value::as_str).map(str::to_owned);
-    let resolution = said(&["resolution", "2k"]).then(|| "resolution".to_owned());
-    let about = (kind == FailureKind::FixShot || kind == FailureKind::Account).then(|| field.or(resolution)).flatten();
+    let resolution = (said(&["resolution", "2k"]) && !said(&["quota", "limit"])).then(|| "resolution".to_owned());
+    let about = (kind == FailureKind::FixShot).then(|| field.or(resolution)).flatten();
     Failure::free(kind, message).about(about)
 }
 
@@ -334,7 +347,9 @@ mod tests {
             (json!({ "status": "in_progress", "progress": 30 }), "Running([\"30%\"])"),
             (json!({ "data": { "status": "NOT_START" } }), "Queued(None)"),
             (json!({ "status": "napping" }), "Running([\"status \\\"napping\\\"\"])"),
-            (json!({ "status": 200 }), "Running([\"status \\\"\\\"\"])"),
+            (json!({ "status": 200 }), "error, true"),
+            (json!({ "code": "task_not_exist" }), "error, true"),
+            (json!({ "seed": 7, "video": { "url": "https://m/a" } }), "https://m/a"),
             (json!({ "status": "failed", "error": "no" }), "TryAgain HTTP 200: no"),
             (json!({ "status": "failed", "error": { "message": "no" } }), "TryAgain HTTP 200: no"),
             (json!({ "data": { "status": "FAILURE", "fail_reason": "sensitive" } }), "Moderated HTTP 200: sensitive"),

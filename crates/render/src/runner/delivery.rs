@@ -69,7 +69,8 @@ impl Runner<'_> {
             let png = file.read_exact(&mut head).is_ok() && head == *b"\x89PNG\r\n\x1a\n";
             Ok(if png { Ok(()) } else { Err(CallError::lasting("the last frame is no PNG")) })
         };
-        if let Err(error) = self.fetch(url, &path, MAX_FRAME, is_png).await {
+        let fetched = self.or_stopped(self.fetch(url, &path, MAX_FRAME, is_png)).await;
+        if let Ok(Err(error)) = fetched {
             self.notify(work, "last frame", error.to_string());
         }
     }
@@ -109,7 +110,8 @@ impl Runner<'_> {
             Err(error) => return Err(call_error(&error).into()),
             Ok(_) => judge(file.as_file()).map_err(disk)??,
         }
-        file.as_file().sync_all().map_err(disk)?;
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        file.as_file().set_permissions(readable).and_then(|()| file.as_file().sync_all()).map_err(disk)?;
         file.persist_noclobber(to).map_err(|error| disk(error.error))?;
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(disk)
     }

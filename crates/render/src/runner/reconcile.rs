@@ -1,6 +1,6 @@
 //! What the provider's own records say: requests whose reply was lost, and what finished jobs cost.
 
-use seedpost_core::job::{Event, JobRef, Resolution, Take};
+use seedpost_core::job::{Event, JobRef, Phase, Resolution, Take};
 use seedpost_core::shot::TakeId;
 
 use super::{Halt, Runner, Work};
@@ -42,18 +42,28 @@ impl Runner<'_> {
 
     /// Asks the provider's bill what takes cost whose charge is not known; answers how many it told.
     pub async fn settle(&self, takes: &[(TakeId, Take)]) -> Result<usize, String> {
-        let jobs: Vec<JobRef> = takes.iter().filter_map(|(_, take)| take.job.clone()).collect();
+        let jobs: Vec<JobRef> = takes.iter().flat_map(|(_, take)| unbilled(take)).cloned().collect();
         let charges = self.provider.charges(&jobs).await.map_err(|error| error.message)?;
         let mut told = 0;
         for (id, take) in takes {
-            let Some(job) = &take.job else { continue };
-            let Some((_, amount)) = charges.iter().find(|(request, _)| *request == job.request_id) else { continue };
-            let event = Event::Charged { amount: *amount };
-            self.ledger.append(id, take.length, event).await.map_err(|error| error.to_string())?;
-            told += 1;
+            let mut length = take.length;
+            for job in unbilled(take) {
+                let Some((request_id, amount)) = charges.iter().find(|(request, _)| *request == job.request_id) else {
+                    continue;
+                };
+                let event = Event::Charged { request_id: request_id.clone(), amount: *amount };
+                length = self.ledger.append(id, length, event).await.map_err(|error| error.to_string())?.length;
+                told += 1;
+            }
         }
         Ok(told)
     }
+}
+
+/// Jobs of a take that have ended and whose bill was not read.
+pub fn unbilled(take: &Take) -> impl Iterator<Item = &JobRef> {
+    let ended = matches!(take.phase, Phase::Done(_) | Phase::Failed(_)) && take.charged.is_none();
+    take.past.iter().chain(take.job.as_ref().filter(|_| ended))
 }
 
 /// Searches the provider's list for a take's last request; jobs that belong to other takes are left out.

@@ -47,7 +47,7 @@ struct State {
 
 impl Keys {
     pub(super) fn at(url: Url, clock: Clock) -> Result<Keys, reqwest::Error> {
-        let client = http::client()?;
+        let client = http::client(&url)?;
         Ok(Keys { url, client, clock, state: Mutex::default(), turn: tokio::sync::Mutex::default() })
     }
 

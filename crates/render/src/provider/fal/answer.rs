@@ -49,13 +49,8 @@ pub(in crate::provider) fn read_result(answer: &Answer, said_failed: bool) -> Re
     let body = answer.json();
     if answer.status == 200 {
         let url = body.as_ref().and_then(|body| body["video"]["url"].as_str());
-        return Ok(match url {
-            Some(url) => Progress::Done(Clip { url: url.to_owned(), charged: None, last_frame: None }),
-            None => {
-                let message = format!("no clip in the result: {}", answer.describe());
-                Progress::Failed(Failure::owed(FailureKind::TryAgain, message))
-            }
-        });
+        let url = url.ok_or_else(|| CallError::transient(format!("no clip in the result: {}", answer.describe())))?;
+        return Ok(Progress::Done(Clip { url: url.to_owned(), charged: None, last_frame: None }));
     }
     if answer.status == 499 {
         // A job that was running may have been billed.
@@ -236,6 +231,8 @@ mod tests {
             (500, r#"{"detail":"x","error_type":"internal_error"}"#),
             (400, r#"{"detail":"Request is still in progress"}"#),
             (422, "<html>proxy</html>"),
+            (200, "<html>maintenance</html>"),
+            (200, r#"{"video":{"url":null}}"#),
         ] {
             assert!(read_result(&answer(status, body), false).is_err_and(|error| error.transient), "{status} {body}");
         }
