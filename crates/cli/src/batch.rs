@@ -134,7 +134,8 @@ impl<'p> Batch<'p> {
             approval.sum.set(sum);
             return (errands, Vec::new());
         }
-        let (new, others): (Vec<Errand>, Vec<Errand>) = errands.into_iter().partition(|errand| errand.price > Usd::ZERO);
+        let (new, others): (Vec<Errand>, Vec<Errand>) =
+            errands.into_iter().partition(|errand| errand.price > Usd::ZERO);
         let refused = |errand: Errand| {
             (errand.work.take, Outcome::OverBudget(format!("{question}: not approved, and not sent; --yes approves")))
         };
@@ -255,9 +256,8 @@ impl<'p> Batch<'p> {
     async fn plan_retries(&self, desk: &mut Desk<'p>) -> Result<(), Failure> {
         let mut takes = self.takes().await?;
         let own = desk.prepared.iter().filter(|prepared| prepared.plan.follows.is_none());
-        let roots: Vec<(TakeId, String)> = own
-            .flat_map(|prepared| prepared.takes().map(|id| (id, prepared.plan.fingerprint.clone())))
-            .collect();
+        let roots: Vec<(TakeId, String)> =
+            own.flat_map(|prepared| prepared.takes().map(|id| (id, prepared.plan.fingerprint.clone()))).collect();
         for (root, fingerprint) in roots {
             let Some(shot) = self.project.list.shot(&root.shot) else { continue };
             let Some(follows) = next_retry(desk, shot, &root, &fingerprint, &takes) else { continue };

@@ -130,8 +130,7 @@ impl<'p> Desk<'p> {
             .collect();
         let wanted = usize::try_from(shot.takes).unwrap_or(usize::MAX);
         for prepared in self.prepared.iter_mut().filter(own) {
-            prepared.numbers =
-                (1..=MAX_TAKES).filter(|number| !taken.contains(number)).take(wanted).collect();
+            prepared.numbers = (1..=MAX_TAKES).filter(|number| !taken.contains(number)).take(wanted).collect();
         }
     }
 

@@ -161,11 +161,9 @@ fn a_person_settles_what_the_program_cannot() {
 fn an_address_without_tls_gets_no_key() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = canned(folder.path());
-    for (door, name) in [
-        (Door::Fal, "SEEDPOST_FAL_URL"),
-        (Door::Ark, "SEEDPOST_ARK_URL"),
-        (Door::Proxy('a'), "SEEDANCE_API_BASE"),
-    ] {
+    for (door, name) in
+        [(Door::Fal, "SEEDPOST_FAL_URL"), (Door::Ark, "SEEDPOST_ARK_URL"), (Door::Proxy('a'), "SEEDANCE_API_BASE")]
+    {
         let site = Site::new(door, &simulator, "[[shot]]\nid = \"S1\"\nprompt = \"p\"\nduration = 4\n");
         let mut command = site.command(&["run"]);
         let (code, _, err) = support::outcome(command.env(name, "http://proxy.example.com/v1").output().unwrap());

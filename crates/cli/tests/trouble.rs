@@ -33,14 +33,8 @@ struct Row {
 
 const DONE: Then = Then { state: "done", charges: 1, posts: 1, exit: 0, words: "", again: ("done", 0) };
 /// Nobody knows, and nothing was charged in truth.
-const UNKNOWN: Then = Then {
-    state: "unknown",
-    charges: 0,
-    posts: 1,
-    exit: 7,
-    words: "seedpost resolve",
-    again: ("unknown", 7),
-};
+const UNKNOWN: Then =
+    Then { state: "unknown", charges: 0, posts: 1, exit: 7, words: "seedpost resolve", again: ("unknown", 7) };
 /// Nobody knows, and it was charged in truth.
 const UNKNOWN_PAID: Then = Then { charges: 1, ..UNKNOWN };
 const ADOPTED: Then = Then { words: "found", ..DONE };
@@ -75,7 +69,11 @@ fn submits() -> Vec<Row> {
         row("bad key", submit(json!({ "fault": "answer", "status": 401, "body": {} })), all(account)),
         row("no credit", submit(json!({ "fault": "answer", "status": 403, "body": {} })), all(account)),
         row("wrong", submit(json!({ "fault": "answer", "status": 422, "body": {} })), all(REFUSED)),
-        row("throttled", submit(json!({ "fault": "answer", "status": 429, "body": {} })), all(Then { posts: 2, ..DONE })),
+        row(
+            "throttled",
+            submit(json!({ "fault": "answer", "status": 429, "body": {} })),
+            all(Then { posts: 2, ..DONE }),
+        ),
         row(
             "throttled with a time",
             submit(json!({ "fault": "answer", "status": 429, "headers": { "retry-after": "1" }, "body": {} })),
@@ -83,12 +81,25 @@ fn submits() -> Vec<Row> {
         ),
         row(
             "throttled for ever",
-            submit(json!({ "fault": "answer", "status": 429, "headers": { "retry-after": "0" }, "body": {}, "times": 0 })),
-            all(Then { state: "planned", charges: 0, posts: 5, exit: 6, words: "took no request", again: ("planned", 6) }),
+            submit(
+                json!({ "fault": "answer", "status": 429, "headers": { "retry-after": "0" }, "body": {}, "times": 0 }),
+            ),
+            all(Then {
+                state: "planned",
+                charges: 0,
+                posts: 5,
+                exit: 6,
+                words: "took no request",
+                again: ("planned", 6),
+            }),
         ),
         row("failing", submit(json!({ "fault": "answer", "status": 500, "body": {} })), all(UNKNOWN)),
         row("gateway", submit(json!({ "fault": "answer", "status": 502, "body": "<html>nginx</html>" })), all(UNKNOWN)),
-        row("moved", submit(json!({ "fault": "answer", "status": 307, "headers": { "location": "/x" } })), all(UNKNOWN)),
+        row(
+            "moved",
+            submit(json!({ "fault": "answer", "status": 307, "headers": { "location": "/x" } })),
+            all(UNKNOWN),
+        ),
         row("dropped", submit(json!({ "fault": "drop" })), all(UNKNOWN)),
         row("hanging", submit(json!({ "fault": "hang" })), all(UNKNOWN)),
         row("failing after", submit(json!({ "fault": "answer_after", "status": 500, "body": {} })), lost()),
@@ -115,22 +126,46 @@ fn polls() -> Vec<Row> {
     let still = Then { again: ("rendering", 6), ..RENDERING };
     vec![
         row("status failing", status(json!({ "fault": "answer", "status": 503, "body": {} })), all(DONE)),
-        row("status throttled", status(json!({ "fault": "answer", "status": 429, "headers": { "retry-after": "1" } })), all(DONE)),
+        row(
+            "status throttled",
+            status(json!({ "fault": "answer", "status": 429, "headers": { "retry-after": "1" } })),
+            all(DONE),
+        ),
         row("status web page", status(json!({ "fault": "answer", "status": 200, "body": "<html>" })), all(DONE)),
         row("status dropped", status(json!({ "fault": "drop" })), all(DONE)),
         row("status hanging", status(json!({ "fault": "hang" })), all(DONE)),
         row("status unheard of", status(json!({ "fault": "patch", "patch": { "status": "NAPPING" } })), all(DONE)),
         row("status a number", status(json!({ "fault": "patch", "patch": { "status": 7 } })), all(DONE)),
         row("status failing for ever", status(json!({ "fault": "answer", "status": 500, "times": 0 })), all(still)),
-        row("status refused", status(json!({ "fault": "answer", "status": 401, "body": {}, "times": 0 })), all(Then { words: "check ", ..still })),
+        row(
+            "status refused",
+            status(json!({ "fault": "answer", "status": 401, "body": {}, "times": 0 })),
+            all(Then { words: "check ", ..still }),
+        ),
         row("job forgotten", status(json!({ "fault": "answer", "status": 404, "body": {}, "times": 0 })), all(lost)),
-        row("result failing", result(json!({ "fault": "answer", "status": 500, "body": { "detail": "Internal Server Error" } })), only_fal(DONE)),
+        row(
+            "result failing",
+            result(json!({ "fault": "answer", "status": 500, "body": { "detail": "Internal Server Error" } })),
+            only_fal(DONE),
+        ),
         row("result gateway", result(json!({ "fault": "answer", "status": 502, "body": "<html>" })), only_fal(DONE)),
-        row("result too early", result(json!({ "fault": "answer", "status": 400, "body": { "detail": "Request is still in progress" } })), only_fal(DONE)),
+        row(
+            "result too early",
+            result(json!({ "fault": "answer", "status": 400, "body": { "detail": "Request is still in progress" } })),
+            only_fal(DONE),
+        ),
         row("result a web page", result(json!({ "fault": "answer", "status": 200, "body": "<html>" })), only_fal(DONE)),
-        row("clip not named", status(json!({ "fault": "patch", "patch": { "content": null, "output": null } })), all(DONE)),
+        row(
+            "clip not named",
+            status(json!({ "fault": "patch", "patch": { "content": null, "output": null } })),
+            all(DONE),
+        ),
         row("result dropped", result(json!({ "fault": "drop" })), only_fal(DONE)),
-        row("no clip named", result(json!({ "fault": "patch", "patch": { "video": { "url": 7 } }, "times": 0 })), only_fal(still)),
+        row(
+            "no clip named",
+            result(json!({ "fault": "patch", "patch": { "video": { "url": 7 } }, "times": 0 })),
+            only_fal(still),
+        ),
         Row {
             run: &["--wait-minutes", "0"],
             ..row("queue without end", json!({ "call": "render", "fault": "stall" }), all(still))
@@ -167,12 +202,24 @@ fn media() -> Vec<Row> {
         row("clip failing", media(json!({ "fault": "answer", "status": 503 })), all(DONE)),
         row("clip cut", media(json!({ "fault": "truncate", "bytes": 1000 })), all(DONE)),
         row("clip short", media(json!({ "fault": "short", "bytes": 1000 })), all(DONE)),
-        row("clip cut for ever", media(json!({ "fault": "truncate", "bytes": 1000, "times": 0 })), all(Then { again: ("rendered", 6), ..RENDERED })),
+        row(
+            "clip cut for ever",
+            media(json!({ "fault": "truncate", "bytes": 1000, "times": 0 })),
+            all(Then { again: ("rendered", 6), ..RENDERED }),
+        ),
         row("clip hanging", media(json!({ "fault": "hang" })), all(DONE)),
         row("clip endless", media(json!({ "fault": "endless" })), all(RENDERED)),
         row("clip a web page", media(json!({ "fault": "wrong" })), all(RENDERED)),
-        row("clip elsewhere", media(json!({ "fault": "redirect", "location": "http://10.0.0.1/clip.mp4" })), all(Then { words: "private", ..RENDERED })),
-        row("clip in a circle", media(json!({ "fault": "redirect", "location": "/cdn/files/x", "times": 0 })), all(Then { again: ("rendered", 6), ..RENDERED })),
+        row(
+            "clip elsewhere",
+            media(json!({ "fault": "redirect", "location": "http://10.0.0.1/clip.mp4" })),
+            all(Then { words: "private", ..RENDERED }),
+        ),
+        row(
+            "clip in a circle",
+            media(json!({ "fault": "redirect", "location": "/cdn/files/x", "times": 0 })),
+            all(Then { again: ("rendered", 6), ..RENDERED }),
+        ),
     ]
 }
 

@@ -334,10 +334,7 @@ impl Take {
                 (Phase::ChargeUnknown { reason }, committed)
             }
             (Phase::ChargeUnknown { .. }, Event::Submitted(taken))
-            | (
-                Phase::ChargeUnknown { .. } | Phase::Running { .. },
-                Event::Resolved(Resolution::Charged(taken)),
-            ) => {
+            | (Phase::ChargeUnknown { .. } | Phase::Running { .. }, Event::Resolved(Resolution::Charged(taken))) => {
                 job = Some(taken.clone());
                 (Phase::Running { job: taken, since: at }, committed)
             }
@@ -353,9 +350,10 @@ impl Take {
                 Phase::ChargeUnknown { .. } | Phase::Running { .. } | Phase::Rendered { .. },
                 Event::Resolved(Resolution::GivenUp),
             ) => (Phase::Failed(Failure::owed(FailureKind::Cancelled, "given up")), committed),
-            (Phase::Running { job, .. } | Phase::Rendered { job, .. }, Event::Rendered { url, charged, last_frame }) => {
-                (Phase::Rendered { job, url, last_frame }, charged.unwrap_or(committed))
-            }
+            (
+                Phase::Running { job, .. } | Phase::Rendered { job, .. },
+                Event::Rendered { url, charged, last_frame },
+            ) => (Phase::Rendered { job, url, last_frame }, charged.unwrap_or(committed)),
             (Phase::Running { .. }, Event::RenderFailed(failure)) => {
                 let committed = if failure.owed { committed } else { Usd::ZERO };
                 (Phase::Failed(failure), committed)

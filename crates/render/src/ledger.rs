@@ -169,11 +169,7 @@ impl Ledger {
         self.read_history(&mut connection, id).await
     }
 
-    async fn read_history(
-        &self,
-        connection: &mut SqliteConnection,
-        id: &TakeId,
-    ) -> Result<Vec<Line>, LedgerError> {
+    async fn read_history(&self, connection: &mut SqliteConnection, id: &TakeId) -> Result<Vec<Line>, LedgerError> {
         let name = id.to_string();
         let rows = sqlx::query("SELECT at_ms, payload FROM event WHERE take = ? ORDER BY seq").bind(&name);
         let rows = rows.fetch_all(connection).await.map_err(|error| self.failed(error))?;
@@ -193,7 +189,8 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn last_ms(&self, id: &TakeId) -> Result<u64, LedgerError> {
-        let query = sqlx::query("SELECT at_ms FROM event WHERE take = ? ORDER BY seq DESC LIMIT 1").bind(id.to_string());
+        let query =
+            sqlx::query("SELECT at_ms FROM event WHERE take = ? ORDER BY seq DESC LIMIT 1").bind(id.to_string());
         let row = query.fetch_optional(&self.pool).await.map_err(|error| self.failed(error))?;
         Ok(row.map_or(0, |row| u64::try_from(row.get::<i64, _>(0)).unwrap_or(0)))
     }

@@ -323,7 +323,8 @@ impl<'a> Runner<'a> {
         order.mark = work.mark.clone().map(|field| (field, format!("sp_{}", uuid::Uuid::now_v7().simple())));
         self.fill(work, &mut take, &mut order).await?;
         let body = self.provider.body(&take.plan.endpoint, &order);
-        let (take, reservation) = self.ledger.intend(&work.take, take.length, record(&body), take.plan.estimate).await?;
+        let (take, reservation) =
+            self.ledger.intend(&work.take, take.length, record(&body), take.plan.estimate).await?;
         self.notify(work, "submit", format!("{} set aside", reservation.amount()));
         let event = self.send(work, &take, &body, reservation).await;
         let refused = matches!(&event, Event::SubmitRefused(failure) if failure.about.as_deref() == Some("resolution"));

@@ -34,7 +34,8 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
             return Err(Failure::new(Exit::Usage, message, "see `seedpost status`"));
         };
         let door = door::open(&project, &Way::of(&take.plan)).await?;
-        let refused = |message: String| Failure::new(Exit::Provider, message, "the job goes on; `seedpost run` fetches it");
+        let refused =
+            |message: String| Failure::new(Exit::Provider, message, "the job goes on; `seedpost run` fetches it");
         let cancelled = door.provider.cancel(job).await.map_err(|error| refused(error.message))?;
         let ended = match cancelled {
             Cancel::TooLate => return Err(refused(format!("{id} cannot be cancelled any more"))),

@@ -30,7 +30,8 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let _lock = project.lock()?;
     let wrong = |message: String, fix: &str| Failure::new(Exit::Usage, message, fix);
     let shot = arguments.shot.parse().ok().and_then(|id| project.list.shot(&id));
-    let shot = shot.ok_or_else(|| wrong(format!("the list has no shot {:?}", arguments.shot), "see `seedpost status`"))?;
+    let shot =
+        shot.ok_or_else(|| wrong(format!("the list has no shot {:?}", arguments.shot), "see `seedpost status`"))?;
     if shot.draft.is_none() {
         let message = format!("{} is no draft: it is rendered at full quality already", shot.id);
         return Err(wrong(message, "write `draft = true` for shots that are swept first"));

@@ -62,7 +62,8 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     project.sweep();
     let concurrency = concurrency(&project, arguments)?;
     let mut desk = prepare(&project)?;
-    let Rendered { outcomes, takes, orphans, shut } = block_on(render(&project, &mut desk, arguments, concurrency, style))??;
+    let Rendered { outcomes, takes, orphans, shut } =
+        block_on(render(&project, &mut desk, arguments, concurrency, style))??;
     let standing: Vec<Standing<'_>> = takes
         .iter()
         .filter_map(|(index, id, take, at)| Some((id.clone(), desk.prepared.get(*index)?, take.clone(), *at)))
@@ -107,7 +108,8 @@ fn concurrency(project: &Project, arguments: &Arguments) -> Result<usize, Failur
     let limit = door::key_limit(&Environment::read(&project.root))?;
     if paid && arguments.concurrency > limit {
         let message = format!("--concurrency {} is more than the key's room of {limit}", arguments.concurrency);
-        let fix = format!("new accounts run 2 at once; set SEEDPOST_KEY_LIMIT where yours may have more than {KEY_LIMIT}");
+        let fix =
+            format!("new accounts run 2 at once; set SEEDPOST_KEY_LIMIT where yours may have more than {KEY_LIMIT}");
         return Err(Failure::new(Exit::Usage, message, fix));
     }
     Ok(arguments.concurrency.into())

@@ -62,7 +62,8 @@ mod tests {
         assert_eq!(circle.len(), 2, "{circle:?}");
         assert!(faults(&[("A", &from("A"))])[0].contains("leads back here"));
         assert!(faults(&[("A", &from("X"))])[0].contains("no shot"));
-        let beside = faults(&[("A", ""), ("B", &format!("{}\nfirst_frame = \"a.png\"\nimages = [\"b.png\"]", from("A")))]);
+        let beside =
+            faults(&[("A", ""), ("B", &format!("{}\nfirst_frame = \"a.png\"\nimages = [\"b.png\"]", from("A")))]);
         assert_eq!(beside.len(), 2, "{beside:?}");
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Draft, FullQuality, Location, MAX_SHOTS, MAX_TAKES, ProviderName, Reference, RenderSettings, Shot, ShotDuration, ShotId,
-    ShotList, TimedReference, shown,
+    Draft, FullQuality, Location, MAX_SHOTS, MAX_TAKES, ProviderName, Reference, RenderSettings, Shot, ShotDuration,
+    ShotId, ShotList, TimedReference, shown,
 };
 use crate::catalog::Catalog;
 use crate::change::Policy;
@@ -133,9 +133,8 @@ fn read_shot(node: Node, place: Place, render: &RenderSettings, faults: &mut Vec
         videos: read_timed(&mut table, "videos"),
         audios: read_timed(&mut table, "audios"),
         first_frame: read_reference(&mut table, "first_frame"),
-        first_frame_from: table.parsed("first_frame_from", "frame.chain", "the id of another shot", |text| {
-            text.parse().ok()
-        }),
+        first_frame_from: table
+            .parsed("first_frame_from", "frame.chain", "the id of another shot", |text| text.parse().ok()),
         last_frame: read_reference(&mut table, "last_frame"),
         intent: table.parsed("intent", "shot.intent", Intent::ALLOWED, Intent::parse),
         lane: table.parsed("lane", "shot.lane", "keep or strip", Lane::parse),

@@ -228,7 +228,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_resolver_gives_no_private_address_away() {
-        let Err(error) = Within(Reach::Public).resolve("localhost".parse().unwrap()).await else { panic!("localhost is private") };
+        let Err(error) = Within(Reach::Public).resolve("localhost".parse().unwrap()).await else {
+            panic!("localhost is private")
+        };
         assert!(matches!(error.downcast_ref(), Some(FetchError::Private { .. })), "{error}");
     }
 }

@@ -16,8 +16,10 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::fal::answer as fal;
-use super::{CallError, Cancel, Clip, Found, Order, Placed, Progress, Provider, SetupError, Sought, SubmitError, Upload};
 use super::inline;
+use super::{
+    CallError, Cancel, Clip, Found, Order, Placed, Progress, Provider, SetupError, Sought, SubmitError, Upload,
+};
 use crate::fetch::Reach;
 use crate::http::{self, Answer, Secret};
 
@@ -124,12 +126,9 @@ impl Proxy {
         let text = |key: &str| body[key].as_str().filter(|url| Url::parse(url).is_ok()).map(str::to_owned);
         // A proxy that copies fal's queue names the addresses of the job itself.
         match (text("status_url"), text("response_url")) {
-            (Some(status), Some(response)) => Ok(JobRef {
-                request_id: id,
-                status_url: Some(status),
-                response_url: Some(response),
-                cancel_url: None,
-            }),
+            (Some(status), Some(response)) => {
+                Ok(JobRef { request_id: id, status_url: Some(status), response_url: Some(response), cancel_url: None })
+            }
             _ => Ok(self.job_at(path, &id)),
         }
     }

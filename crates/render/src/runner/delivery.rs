@@ -54,7 +54,10 @@ impl Runner<'_> {
 
     async fn patiently(&self, url: &str, clip: &Path) -> Result<(), Halt> {
         let again = |error: &Halt| matches!(error, Halt::Call(error) if error.transient);
-        (|| self.fetch(url, clip, self.manner.max_clip, is_whole_clip)).retry(patience(self.manner.pace)).when(again).await
+        (|| self.fetch(url, clip, self.manner.max_clip, is_whole_clip))
+            .retry(patience(self.manner.pace))
+            .when(again)
+            .await
     }
 
     /// The picture is a convenience: without it the last frame is taken from the clip.
@@ -79,8 +82,7 @@ impl Runner<'_> {
     async fn renew(&self, work: &Work, take: &Take, job: &JobRef, url: &str, error: CallError) -> Result<(), Halt> {
         match self.ask(job).await? {
             Progress::Done(fresh) if fresh.url != url => {
-                let event =
-                    Event::Rendered { url: fresh.url, charged: fresh.charged, last_frame: fresh.last_frame };
+                let event = Event::Rendered { url: fresh.url, charged: fresh.charged, last_frame: fresh.last_frame };
                 self.ledger.append(&work.take, take.length, event).await?;
                 Ok(())
             }
@@ -184,4 +186,3 @@ fn digest(path: &Path) -> std::io::Result<Delivery> {
     let bytes = std::io::copy(&mut file, &mut hasher)?;
     Ok(Delivery { sha256: format!("{:x}", hasher.finalize()), bytes })
 }
-

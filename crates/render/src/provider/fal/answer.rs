@@ -64,7 +64,8 @@ pub(in crate::provider) fn read_result(answer: &Answer, said_failed: bool) -> Re
     // gateway's bad moment: the clip may be there at the next reading, and must not be bought again.
     let items = body.as_ref().and_then(|body| body["detail"].as_array());
     let listed = items.is_some_and(|items| items.iter().any(|item| item["type"].is_string()));
-    let of_the_job = request_error(answer).is_some_and(|kind| kind.starts_with("runner_") || kind.ends_with("_timeout"));
+    let of_the_job =
+        request_error(answer).is_some_and(|kind| kind.starts_with("runner_") || kind.ends_with("_timeout"));
     if matches!(answer.status, 400 | 422 | 500..=504) && (listed || said_failed || of_the_job) {
         // fal does not bill rejections or its own failures.
         return Ok(Progress::Failed(explain(answer)));

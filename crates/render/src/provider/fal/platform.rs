@@ -61,7 +61,11 @@ impl Fal {
         // Without a mark of our own, an equal input may be another person's.
         let certain = sought.body["end_user_id"].as_str().is_some_and(|mark| mark.starts_with("sp_"));
         let ended = item["ended_at"].as_str().map_or_else(|| "still at work".to_owned(), |at| format!("ended {at}"));
-        Some(Candidate { job: self.job(&sought.endpoint, id), words: format!("the same input; sent {sent}, {ended}"), certain })
+        Some(Candidate {
+            job: self.job(&sought.endpoint, id),
+            words: format!("the same input; sent {sent}, {ended}"),
+            certain,
+        })
     }
 
     /// Adds up what the bill says of each request.

@@ -24,7 +24,11 @@ impl Fal {
             return Err(CallError::transient("upload: the answer names no address"));
         };
         let to = http::api(&to).map_err(|error| CallError::lasting(format!("upload: {error}")))?;
-        if parts { self.put_parts(&to, bytes).await? } else { self.put(to.clone(), upload, bytes).await? }
+        if parts {
+            self.put_parts(&to, bytes).await?
+        } else {
+            self.put(to.clone(), upload, bytes).await?
+        }
         Ok(Placed { address, host: http::host(&to) })
     }
 
