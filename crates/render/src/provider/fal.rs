@@ -198,7 +198,8 @@ impl Provider for Fal {
 
     async fn cancel(&self, job: &JobRef) -> Result<Cancel, CallError> {
         let url = self.known(job.cancel_url.as_ref(), job, None)?;
-        let answer = http::call(self.request(Method::PUT, url)).await?;
+        // Gateways may refuse a PUT that does not tell its length (RFC 9110, 8.6 and 15.5.12).
+        let answer = http::call(self.request(Method::PUT, url).header("content-length", "0")).await?;
         match (answer.status, answer.json().unwrap_or_default()["status"].as_str()) {
             (200..=202, _) => Ok(Cancel::Asked),
             (400, Some("ALREADY_COMPLETED")) => Ok(Cancel::TooLate),
