@@ -1,8 +1,8 @@
 //! What seedpost sends, beside what other people's clients send for the same job: the same on the wire.
 //!
 //! The clients are given hand-written arguments, and the shot lists here say the same in seedpost's words. Compared
-//! are method, path, query, authorization, JSON body and, where there is a body, its content type. Not compared,
-//! since they say the same or only one side has them:
+//! are method, path, query, authorization, JSON body, with a body its content type, and for PUT and POST whether the
+//! length is told. Not compared, since they say the same or only one side has them:
 //! - JSON's null is taken for absence: Ark's clients send every field that is not set as null;
 //! - `logs=true`, which fal's Python client writes for the `logs=1` of its JavaScript client, and `logs=false`, with
 //!   which it looks once more before it fetches a result;
@@ -116,6 +116,9 @@ impl Stage {
         query.sort_unstable();
         let mut shown = format!("{} {}?{}\n", text("method"), without_ids(text("path")), query.join("&"));
         shown += &format!("    authorization: {}\n", header("authorization"));
+        if matches!(text("method"), "PUT" | "POST") && request["headers"]["content-length"].is_null() {
+            shown += "    no content-length\n";
+        }
         if !request["body"].is_null() && request["method"] != "DELETE" {
             let body = plain(&request["body"], &self.simulator.url);
             shown += &format!("    content-type: {}\n    {body:#}\n", header("content-type"));
@@ -155,136 +158,9 @@ fn same(theirs: &BTreeSet<String>, ours: &BTreeSet<String>) {
     assert!(theirs.is_empty() && ours.is_empty(), "only the client sent:\n{theirs}\nonly seedpost sent:\n{ours}");
 }
 
-const FAL_WAITING: &str = r#"
-[render]
-provider = "fal"
-model = "seedance-2.0"
-resolution = "720p"
-aspect_ratio = "16:9"
-mark_requests = false
-[[shot]]
-id = "TEXT"
-prompt = "A chef plates a dish, steam rising."
-duration = 8
-generate_audio = true
-[[shot]]
-id = "AUTO"
-prompt = "Whatever length suits: \"厨师\", élan 🍳\nand a second line\\"
-duration = "auto"
-resolution = "4k"
-aspect_ratio = "auto"
-generate_audio = false
-[[shot]]
-id = "FAST"
-prompt = "A quick street."
-duration = 15
-tier = "fast"
-resolution = "480p"
-aspect_ratio = "21:9"
-generate_audio = true
-[[shot]]
-id = "FRAMES"
-prompt = "From one frame to the other."
-duration = 10
-resolution = "1080p"
-aspect_ratio = "9:16"
-first_frame = "https://assets.example.com/first.png"
-last_frame = "https://assets.example.com/last.jpg?size=large&v=2"
-generate_audio = true
-[[shot]]
-id = "FRAME"
-prompt = "Away from one frame."
-duration = 4
-tier = "mini"
-aspect_ratio = "auto"
-first_frame = "https://assets.example.com/first.png"
-generate_audio = false
-[[shot]]
-id = "ALL"
-prompt = "@image1 meets @image_file_2 as in @Video1, saying @audio_file_1; mail chef@image1.com."
-duration = 12
-aspect_ratio = "4:3"
-images = ["https://assets.example.com/chef.png", "https://assets.example.com/guest.webp"]
-videos = ["https://assets.example.com/walk.mp4"]
-audios = ["https://assets.example.com/line.wav"]
-generate_audio = true
-[[shot]]
-id = "VIDEOS"
-prompt = "As in @video_file_1 and @video2."
-duration = 5
-tier = "mini"
-resolution = "480p"
-aspect_ratio = "3:4"
-videos = ["https://assets.example.com/walk.mp4", "https://assets.example.com/run.mov"]
-generate_audio = false
-[[shot]]
-id = "IMAGE"
-prompt = "Only @Image1."
-duration = 5
-tier = "fast"
-resolution = "480p"
-aspect_ratio = "1:1"
-images = ["https://assets.example.com/chef.png"]
-generate_audio = true
-[[shot]]
-id = "FIRST"
-prompt = "The first generation."
-duration = 12
-model = "seedance-1.5-pro"
-resolution = "1080p"
-seed = 4242
-generate_audio = true
-[[shot]]
-id = "FIRST_FRAMES"
-prompt = "The first generation between frames."
-duration = 4
-model = "seedance-1.5-pro"
-first_frame = "https://assets.example.com/first.png"
-last_frame = "https://assets.example.com/last.jpg"
-seed = 0
-generate_audio = false
-"#;
-
-const FAL_DONE: &str = r#"
-[render]
-provider = "fal"
-model = "seedance-2.0"
-resolution = "480p"
-aspect_ratio = "16:9"
-mark_requests = false
-[[shot]]
-id = "DONE"
-prompt = "This one is done."
-duration = 4
-generate_audio = true
-[[shot]]
-id = "FIRST"
-prompt = "The first generation is done."
-duration = 4
-model = "seedance-1.5-pro"
-seed = 2147483647
-generate_audio = true
-[[shot]]
-id = "UPLOADED"
-prompt = "In @Image1."
-duration = 4
-tier = "fast"
-images = ["kitchen.png"]
-generate_audio = true
-"#;
-
-const FAL_CALLED: &str = r#"
-[render]
-provider = "fal"
-resolution = "480p"
-aspect_ratio = "16:9"
-mark_requests = false
-[[shot]]
-id = "CALLED"
-prompt = "Call me when this is done."
-duration = 4
-generate_audio = true
-"#;
+const FAL_WAITING: &str = include_str!("wire/fal_waiting.toml");
+const FAL_DONE: &str = include_str!("wire/fal_done.toml");
+const FAL_CALLED: &str = include_str!("wire/fal_called.toml");
 
 #[test]
 fn fal_gets_what_its_own_clients_send() {
@@ -356,129 +232,10 @@ fn fal_is_told_where_to_call_as_its_own_clients_tell_it() {
     same(&theirs, &ours);
 }
 
-const ARK_WAITING: &str = r#"
-[render]
-provider = "ark"
-region = "REGION"
-model = "seedance-2.0"
-resolution = "720p"
-aspect_ratio = "16:9"
-mark_requests = false
-[[shot]]
-id = "TEXT"
-prompt = "A chef plates a dish, steam rising."
-duration = 8
-generate_audio = true
-[[shot]]
-id = "AUTO"
-prompt = "Whatever length suits: \"厨师\", élan 🍳\nand a second line\\"
-duration = "auto"
-resolution = "4k"
-aspect_ratio = "auto"
-generate_audio = false
-[[shot]]
-id = "FRAME"
-prompt = "Away from one frame."
-duration = 15
-resolution = "1080p"
-aspect_ratio = "9:16"
-first_frame = "https://assets.example.com/first.png"
-generate_audio = true
-[[shot]]
-id = "FRAMES"
-prompt = "From one frame to the other."
-duration = 10
-tier = "fast"
-resolution = "480p"
-aspect_ratio = "auto"
-first_frame = "https://assets.example.com/first.png"
-last_frame = "https://assets.example.com/last.jpg?size=large&v=2"
-generate_audio = true
-[[shot]]
-id = "ALL"
-prompt = "@image1 meets @image_file_2 as in @Video1, saying @audio_file_1; mail chef@image1.com."
-duration = 12
-aspect_ratio = "4:3"
-images = ["https://assets.example.com/chef.png", "https://assets.example.com/guest.webp"]
-videos = ["https://assets.example.com/walk.mp4"]
-audios = ["https://assets.example.com/line.wav"]
-generate_audio = true
-[[shot]]
-id = "LOCAL"
-prompt = "In @Image1."
-duration = 5
-tier = "fast"
-aspect_ratio = "1:1"
-images = ["kitchen.png"]
-generate_audio = false
-[[shot]]
-id = "PARENT"
-prompt = "Another begins where this ends."
-duration = 4
-tier = "fast"
-resolution = "480p"
-generate_audio = true
-[[shot]]
-id = "CHILD"
-prompt = "It waits for the other."
-duration = 4
-first_frame_from = "PARENT"
-generate_audio = true
-[[shot]]
-id = "FIRST"
-prompt = "The first generation."
-duration = 12
-model = "seedance-1.5-pro"
-resolution = "1080p"
-seed = 4242
-generate_audio = true
-[[shot]]
-id = "FIRST_FRAMES"
-prompt = "The first generation between frames."
-duration = 4
-model = "seedance-1.5-pro"
-aspect_ratio = "3:4"
-first_frame = "https://assets.example.com/first.png"
-last_frame = "https://assets.example.com/last.jpg"
-seed = 0
-generate_audio = false
-[[shot]]
-id = "LOST"
-prompt = "The answer to this one is lost."
-duration = 4
-tier = "fast"
-resolution = "480p"
-generate_audio = true
-"#;
-
+const ARK_WAITING: &str = include_str!("wire/ark_waiting.toml");
 /// Only Volcengine has this tier.
-const ARK_MINI: &str = r#"
-[[shot]]
-id = "MINI"
-prompt = "A small street."
-duration = 4
-tier = "mini"
-resolution = "480p"
-aspect_ratio = "21:9"
-generate_audio = true
-"#;
-
-const ARK_DRAFT: &str = r#"
-[render]
-provider = "ark"
-region = "REGION"
-model = "seedance-1.5-pro"
-resolution = "480p"
-aspect_ratio = "16:9"
-mark_requests = false
-[[shot]]
-id = "DRAFT"
-prompt = "A draft of the first generation."
-duration = 4
-draft = true
-seed = 2147483647
-generate_audio = true
-"#;
+const ARK_MINI: &str = include_str!("wire/ark_mini.toml");
+const ARK_DRAFT: &str = include_str!("wire/ark_draft.toml");
 
 fn ark_gets_what_its_own_client_sends(sdk: &str, region: &str, more: &str) {
     let stage = Stage::set("ARK_API_KEY", "SEEDPOST_ARK_URL", "/api/v3");
@@ -514,52 +271,7 @@ fn bytepluss_ark_gets_what_its_own_client_sends() {
     ark_gets_what_its_own_client_sends("byteplus", "ap-southeast", "");
 }
 
-const PROXY: &str = r#"
-[render]
-provider = "openai"
-model = "seedance-2.0"
-resolution = "1080p"
-aspect_ratio = "16:9"
-[[shot]]
-id = "PIANIST"
-prompt = "A jazz pianist performs at a smoky club in 1950s New York. Close-up on hands."
-duration = 8
-generate_audio = true
-[[shot]]
-id = "SPEAKER"
-prompt = "A professional speaker at a conference podium, direct eye contact with camera."
-duration = 10
-images = ["kitchen.png"]
-audios = ["https://cdn.example.com/speech_clip.wav"]
-language = "en"
-generate_audio = true
-[[shot]]
-id = "PRODUCT"
-prompt = "The product from @Image1 rotates, mimicking the motion style from @Video1. Voiceover from @Audio1 plays."
-duration = 12
-images = ["https://cdn.example.com/product_hero.jpg"]
-videos = ["https://cdn.example.com/motion_ref.mp4"]
-audios = ["https://cdn.example.com/voiceover.mp3"]
-generate_audio = true
-[[shot]]
-id = "CITY"
-prompt = "Time-lapse of city skyline at sunset, traffic hum below."
-duration = 5
-tier = "fast"
-aspect_ratio = "21:9"
-generate_audio = true
-[[shot]]
-id = "SILENT"
-prompt = "From one frame to the other, in silence."
-duration = 15
-tier = "fast"
-resolution = "480p"
-aspect_ratio = "9:16"
-first_frame = "https://cdn.example.com/first.png"
-last_frame = "https://cdn.example.com/last.png"
-negative_prompt = "blur, text"
-generate_audio = false
-"#;
+const PROXY: &str = include_str!("wire/proxy.toml");
 
 #[test]
 fn proxies_get_what_the_guides_client_sends() {
