@@ -64,9 +64,12 @@ impl<'p> Batch<'p> {
         let mut outcomes: Vec<(TakeId, Outcome)> = Vec::new();
         let mut touched = BTreeSet::new();
         while !*self.stop.borrow() {
-            self.plan_retries(desk).await?;
-            self.plan_due(desk, &touched).await?;
-            let errands = self.errands(desk, &touched).await?;
+            let mut takes = self.takes().await?;
+            self.plan_retries(desk, &mut takes).await?;
+            if self.plan_due(desk, &takes, &touched).await? {
+                takes = self.takes().await?;
+            }
+            let errands = self.errands(desk, &takes, &touched)?;
             if errands.is_empty() {
                 break;
             }
@@ -148,8 +151,12 @@ impl<'p> Batch<'p> {
 
     /// Takes with something to do that were not touched in this run, and whose parents have their clips. Jobs that
     /// are under way are asked after even where the list does not name them any more.
-    async fn errands(&self, desk: &Desk<'p>, touched: &BTreeSet<TakeId>) -> Result<Vec<Errand>, Failure> {
-        let takes = self.takes().await?;
+    fn errands(
+        &self,
+        desk: &Desk<'p>,
+        takes: &BTreeMap<TakeId, Take>,
+        touched: &BTreeSet<TakeId>,
+    ) -> Result<Vec<Errand>, Failure> {
         let parents: BTreeSet<&str> = desk
             .prepared
             .iter()
@@ -163,14 +170,14 @@ impl<'p> Batch<'p> {
                 let Some(take) = takes.get(&id).filter(|take| !touched.contains(&id) && !rests(take)) else { continue };
                 if is_sent(take) {
                     warn_if_changed(prepared, &id, take);
-                } else if !is_due(prepared, &id, &takes) {
+                } else if !is_due(prepared, &id, takes) {
                     continue;
                 }
                 let mut work = prepared.work(self.project, id);
                 work.order.return_last_frame = parents.contains(prepared.shot.id.as_str());
-                work.order.promotes = draft_of(prepared, &takes);
+                work.order.promotes = draft_of(prepared, takes);
                 if let (Some(parent), false) = (&prepared.shot.first_frame_from, is_sent(take)) {
-                    let Some(frame) = self.parent_frame(desk, &takes, &work.take, parent.as_str()) else { continue };
+                    let Some(frame) = self.parent_frame(desk, takes, &work.take, parent.as_str()) else { continue };
                     work.first_frame = Some(Input::File(frame));
                 }
                 errands.push(self.errand(take, work)?);
@@ -191,9 +198,14 @@ impl<'p> Batch<'p> {
         Ok(Errand { way: Way::of(&take.plan), work, price })
     }
 
-    /// Plans takes that are new, and those that changed or failed and may be sent again.
-    async fn plan_due(&self, desk: &Desk<'p>, touched: &BTreeSet<TakeId>) -> Result<(), Failure> {
-        let takes = self.takes().await?;
+    /// Plans takes that are new, and those that changed or failed and may be sent again; answers whether there were
+    /// any.
+    async fn plan_due(
+        &self,
+        desk: &Desk<'p>,
+        takes: &BTreeMap<TakeId, Take>,
+        touched: &BTreeSet<TakeId>,
+    ) -> Result<bool, Failure> {
         let mut due = Vec::new();
         for prepared in &desk.prepared {
             for id in prepared.takes().filter(|id| !touched.contains(id)) {
@@ -203,13 +215,15 @@ impl<'p> Batch<'p> {
                         && take.plan.fingerprint == prepared.plan.fingerprint
                         && (take.plan.estimate == prepared.plan.estimate || take.plan.second_choice)
                 });
-                if is_due(prepared, &id, &takes) && !stands {
+                if is_due(prepared, &id, takes) && !stands {
                     let length = take.map_or(0, |take| take.length);
                     due.push((id, length, Event::Planned(prepared.plan.clone())));
                 }
             }
         }
-        self.ledger.append_all(due).await.map_err(|error| ledger_failure(&error))
+        let any = !due.is_empty();
+        self.ledger.append_all(due).await.map_err(|error| ledger_failure(&error))?;
+        Ok(any)
     }
 
     async fn through(&self, door: &Door, way: &Way, works: Vec<Work>) -> Result<Vec<(TakeId, Outcome)>, Failure> {
@@ -253,15 +267,14 @@ impl<'p> Batch<'p> {
     }
 
     /// Plans what the list wants tried next, where a filter or a time-out left takes without clips.
-    async fn plan_retries(&self, desk: &mut Desk<'p>) -> Result<(), Failure> {
-        let mut takes = self.takes().await?;
+    async fn plan_retries(&self, desk: &mut Desk<'p>, takes: &mut BTreeMap<TakeId, Take>) -> Result<(), Failure> {
         let own = desk.prepared.iter().filter(|prepared| prepared.plan.follows.is_none());
         let roots: Vec<(TakeId, String)> =
             own.flat_map(|prepared| prepared.takes().map(|id| (id, prepared.plan.fingerprint.clone()))).collect();
         for (root, fingerprint) in roots {
             let Some(shot) = self.project.list.shot(&root.shot) else { continue };
-            let Some(follows) = next_retry(desk, shot, &root, &fingerprint, &takes) else { continue };
-            let Some(number) = free_number(shot, &takes) else { continue };
+            let Some(follows) = next_retry(desk, shot, &root, &fingerprint, takes) else { continue };
+            let Some(number) = free_number(shot, takes) else { continue };
             let id = TakeId { shot: shot.id.clone(), number };
             let prepared = match desk.add_follower(self.project, shot, number, &follows) {
                 Ok(prepared) => prepared,

@@ -86,7 +86,7 @@ pub enum FetchError {
 }
 
 /// Reads addresses under the same limits, with one client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fetcher {
     client: Client,
     limits: FetchLimits,
@@ -101,6 +101,12 @@ impl Fetcher {
             builder = builder.dns_resolver(address::Within(limits.reach));
         }
         Ok(Fetcher { client: builder.build().map_err(failed)?, limits })
+    }
+
+    /// The same with another largest body, in bytes.
+    #[must_use]
+    pub fn up_to(&self, max_bytes: u64) -> Fetcher {
+        Fetcher { client: self.client.clone(), limits: FetchLimits { max_bytes, ..self.limits } }
     }
 
     /// Writes what an address answers to `out`, and returns its length in bytes.

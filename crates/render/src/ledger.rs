@@ -3,6 +3,8 @@
 //! Two programs may both believe that they own a take; the key `(take, seq)` lets one of them append.
 //! The budget is a row that changes in the same transaction as the events it counts.
 
+mod queue;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use seedpost_core::cost::{Budget, OverBudget, Reservation, Usd};
 use seedpost_core::job::{Event, IllegalTransition, JobRef, Resolution, Take};
 use seedpost_core::shot::{ProviderName, TakeId};
+use queue::{Entry, Queue};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 
@@ -78,6 +81,7 @@ pub enum LedgerError {
 pub struct Ledger {
     pool: SqlitePool,
     path: PathBuf,
+    queue: Queue,
 }
 
 /// A line of a take's history.
@@ -109,7 +113,7 @@ impl Ledger {
         sqlx::raw_sql(SCHEMA).execute(&pool).await.map_err(failed)?;
         // It holds addresses that may be signed. Where it cannot be closed to others, it is no worse than before.
         let _ = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600));
-        Ok(Ledger { pool, path: path.to_owned() })
+        Ok(Ledger { pool, path: path.to_owned(), queue: Queue::default() })
     }
 
     fn failed(&self, error: sqlx::Error) -> LedgerError {
@@ -184,15 +188,14 @@ impl Ledger {
         fold(&id.to_string(), self.history(id).await?)
     }
 
-    /// When a take's last event came, as Unix milliseconds; zero where there is none.
+    /// When each take's last event came, as Unix milliseconds, by the take's name.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn last_ms(&self, id: &TakeId) -> Result<u64, LedgerError> {
-        let query =
-            sqlx::query("SELECT at_ms FROM event WHERE take = ? ORDER BY seq DESC LIMIT 1").bind(id.to_string());
-        let row = query.fetch_optional(&self.pool).await.map_err(|error| self.failed(error))?;
-        Ok(row.map_or(0, |row| u64::try_from(row.get::<i64, _>(0)).unwrap_or(0)))
+    pub async fn last_times(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
+        let rows = sqlx::query("SELECT take, MAX(at_ms) FROM event GROUP BY take").fetch_all(&self.pool).await;
+        let time = |row: &sqlx::sqlite::SqliteRow| (row.get(0), u64::try_from(row.get::<i64, _>(1)).unwrap_or(0));
+        Ok(rows.map_err(|error| self.failed(error))?.iter().map(time).collect())
     }
 
     /// A take's last request and when it was about to be sent, as Unix milliseconds.
@@ -232,10 +235,7 @@ impl Ledger {
     /// # Errors
     /// `Conflict` when that number is taken, `Illegal` when the event cannot follow.
     pub async fn append(&self, id: &TakeId, seq: u64, event: Event) -> Result<Take, LedgerError> {
-        let mut transaction = self.begin().await?;
-        let take = self.append_in(&mut transaction, id, seq, event).await?;
-        transaction.commit().await.map_err(|error| self.failed(error))?;
-        Ok(take)
+        self.write(id, seq, Entry::Event(event)).await.map(|(take, _)| take)
     }
 
     /// Appends an event that costs nothing to each of many takes, all or none of them.
@@ -265,24 +265,20 @@ impl Ledger {
         body: serde_json::Value,
         price: Usd,
     ) -> Result<(Take, Reservation), LedgerError> {
-        let mut transaction = self.begin().await?;
-        let mut budget = read_budget(&mut transaction).await.map_err(|error| self.failed(error))?;
-        let reservation = budget.reserve(price)?;
-        let event = Event::SubmitIntended { body, reserved: reservation.amount() };
-        let take = self.append_in(&mut transaction, id, seq, event).await?;
-        transaction.commit().await.map_err(|error| self.failed(error))?;
-        Ok((take, reservation))
+        let (take, reservation) = self.write(id, seq, Entry::Intent { body, price }).await?;
+        let missing = || damaged(&id.to_string(), "an intent without a reservation");
+        Ok((take, reservation.ok_or_else(missing)?))
     }
 
     async fn append_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        connection: &mut SqliteConnection,
         id: &TakeId,
         seq: u64,
         event: Event,
     ) -> Result<Take, LedgerError> {
         let name = id.to_string();
-        let before = fold(&name, self.read_history(transaction, id).await?)?;
+        let before = fold(&name, self.read_history(connection, id).await?)?;
         if before.as_ref().map_or(0, |take| take.length) != seq {
             return Err(LedgerError::Conflict(name));
         }
@@ -291,29 +287,32 @@ impl Ledger {
         let insert = sqlx::query("INSERT INTO event (take, seq, kind, payload) VALUES (?, ?, ?, ?) RETURNING at_ms");
         let insert =
             insert.bind(&name).bind(i64::try_from(seq).unwrap_or(i64::MAX)).bind(kind(&payload)).bind(&payload);
-        let at_ms: i64 = insert.fetch_one(&mut **transaction).await.map_err(|error| self.failed(error))?.get(0);
+        let at_ms: i64 = insert.fetch_one(&mut *connection).await.map_err(|error| self.failed(error))?.get(0);
         let job = job_of(&event).cloned();
         let take = Take::apply(before, event, u64::try_from(at_ms).unwrap_or(0))?;
         if let Some(job) = job {
-            self.claim(transaction, &take, &job, &name).await?;
+            self.claim(connection, &take, &job, &name).await?;
         }
         let change = to_column(take.committed) - to_column(committed);
+        if change == 0 {
+            return Ok(take);
+        }
         let update = sqlx::query("UPDATE budget SET committed_micros = committed_micros + ? WHERE id = 1").bind(change);
-        update.execute(&mut **transaction).await.map_err(|error| self.failed(error))?;
+        update.execute(connection).await.map_err(|error| self.failed(error))?;
         Ok(take)
     }
 
     /// One paid job belongs to one take.
     async fn claim(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        connection: &mut SqliteConnection,
         take: &Take,
         job: &JobRef,
         name: &str,
     ) -> Result<(), LedgerError> {
         let insert = sqlx::query("INSERT INTO request (provider, request_id, take) VALUES (?, ?, ?)");
         let insert = insert.bind(take.plan.provider.as_str()).bind(&job.request_id).bind(name);
-        match insert.execute(&mut **transaction).await {
+        match insert.execute(connection).await {
             Ok(_) => Ok(()),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 Err(damaged(name, &format!("request {} belongs to another take", job.request_id)))

@@ -18,8 +18,9 @@ use seedpost_core::cost::Reservation;
 use seedpost_core::job::{Event, Failure, FailureKind, JobRef, Phase, Plan, PollPace, Sent, Step, Take, next_step};
 use seedpost_core::shot::{ShotDuration, TakeId};
 use serde_json::Value;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, OnceCell, mpsc, watch};
 
+use crate::fetch::Fetcher;
 use crate::ledger::{Ledger, LedgerError};
 use crate::provider::{CallError, Order, Progress, Provider, SubmitError, Upload, record};
 use crate::slots::Slots;
@@ -176,6 +177,10 @@ pub struct Runner<'a> {
     pub notices: mpsc::UnboundedSender<Notice>,
     /// Addresses of files that this run has handed over already.
     placed: Mutex<HashMap<Upload, String>>,
+    /// Made once: it reads this machine's certificates.
+    fetcher: OnceCell<Fetcher>,
+    /// The database's clock, and when it was asked.
+    clock: OnceCell<(u64, Instant)>,
 }
 
 impl std::fmt::Debug for Runner<'_> {
@@ -209,7 +214,7 @@ impl<'a> Runner<'a> {
         stop: watch::Receiver<bool>,
         notices: mpsc::UnboundedSender<Notice>,
     ) -> Runner<'a> {
-        Runner { ledger, provider, manner, stop, notices, placed: Mutex::default() }
+        Runner { ledger, provider, manner, stop, notices, placed: Mutex::default(), fetcher: OnceCell::new(), clock: OnceCell::new() }
     }
 
     /// Runs all takes; answers in their order.
@@ -252,15 +257,14 @@ impl<'a> Runner<'a> {
         let (mut deferrals, mut polls, mut downloads, mut looks) = (0, 0, 0, 0);
         let mut logs = Vec::new();
         let begun = Instant::now();
+        let mut take = self.read(work).await?;
         loop {
-            let missing =
-                || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
-            let take = self.ledger.take(&work.take).await?.ok_or_else(missing)?;
             let left = self.manner.patience.saturating_sub(begun.elapsed()).max(LEAST_PATIENCE);
-            match next_step(&take, self.ledger.now().await?, self.manner.pace) {
+            take = match next_step(&take, self.now().await?, self.manner.pace) {
                 Step::Rest if matches!(take.phase, Phase::ChargeUnknown { .. }) => {
-                    if !self.reconcile(work, &take, &mut looks).await? {
-                        return Ok(take);
+                    match self.reconcile(work, &take, &mut looks).await? {
+                        Some(next) => next,
+                        None => return Ok(take),
                     }
                 }
                 Step::Rest => return Ok(take),
@@ -272,21 +276,44 @@ impl<'a> Runner<'a> {
                 Step::Submit { wait_ms } => {
                     deferrals += 1;
                     self.wait(wait_ms).await?;
-                    self.submit(work, take).await?;
+                    self.submit(work, take).await?
                 }
                 Step::Poll { .. } if polls > 0 && begun.elapsed() > self.manner.patience => return Ok(take),
                 Step::Poll { job, wait_ms } => {
                     polls += 1;
                     self.wait_for(&job, wait_ms).await?;
-                    unless_overtaken(self.poll(work, &take, &job, &mut logs).await)?;
+                    let next = self.poll(work, &take, &job, &mut logs).await;
+                    self.unless_overtaken(work, next).await?
                 }
                 Step::Download { .. } if downloads >= MAX_DOWNLOADS => return Ok(take),
                 Step::Download { job, url, last_frame } => {
                     downloads += 1;
                     self.wait(0).await?;
-                    unless_overtaken(self.download(work, &take, &job, &url, last_frame.as_deref()).await)?;
+                    let next = self.download(work, &take, &job, &url, last_frame.as_deref()).await;
+                    self.unless_overtaken(work, next).await?
                 }
             }
+        }
+    }
+
+    async fn read(&self, work: &Work) -> Result<Take, Halt> {
+        let missing =
+            || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
+        Ok(self.ledger.take(&work.take).await?.ok_or_else(missing)?)
+    }
+
+    /// The database's clock, asked once and carried on by this machine's steady one.
+    async fn now(&self) -> Result<u64, Halt> {
+        let ask = || async { Ok::<_, LedgerError>((self.ledger.now().await?, Instant::now())) };
+        let (then, since) = self.clock.get_or_try_init(ask).await?;
+        Ok(then.saturating_add(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// A person's `cancel` beside this run may have written first: then the next step is found anew.
+    async fn unless_overtaken(&self, work: &Work, next: Result<Take, Halt>) -> Result<Take, Halt> {
+        match next {
+            Err(Halt::Ledger(LedgerError::Conflict(_))) => self.read(work).await,
+            next => next,
         }
     }
 
@@ -315,7 +342,7 @@ impl<'a> Runner<'a> {
         self.or_stopped(wakes.wait(&job.request_id, Duration::from_millis(milliseconds))).await.map(|_| ())
     }
 
-    async fn submit(&self, work: &Work, take: Take) -> Result<(), Halt> {
+    async fn submit(&self, work: &Work, take: Take) -> Result<Take, Halt> {
         let (mut take, mut order) = (take, work.order.clone());
         if let Some((_, second)) = work.second_choice.as_deref().filter(|_| take.plan.second_choice) {
             order = second.clone();
@@ -331,9 +358,9 @@ impl<'a> Runner<'a> {
         let take = self.append_for_sure(work, take.length, event).await?;
         if let Some((plan, _)) = work.second_choice.as_deref().filter(|_| refused && !take.plan.second_choice) {
             self.notify(work, "falls back", "the resolution was refused; nothing was charged");
-            self.ledger.append(&work.take, take.length, Event::Planned(plan.clone())).await?;
+            return Ok(self.ledger.append(&work.take, take.length, Event::Planned(plan.clone())).await?);
         }
-        Ok(())
+        Ok(take)
     }
 
     async fn send(&self, work: &Work, take: &Take, body: &Value, reservation: Reservation) -> Event {
@@ -409,7 +436,7 @@ impl<'a> Runner<'a> {
         Ok(placed.address)
     }
 
-    async fn poll(&self, work: &Work, take: &Take, job: &JobRef, logs: &mut Vec<String>) -> Result<(), Halt> {
+    async fn poll(&self, work: &Work, take: &Take, job: &JobRef, logs: &mut Vec<String>) -> Result<Take, Halt> {
         if self.manner.follow {
             let tell = |progress: Progress| self.tell(work, &progress, &mut Vec::new());
             let stream = tokio::time::timeout(STREAM, self.provider.follow(job, &tell));
@@ -419,14 +446,13 @@ impl<'a> Runner<'a> {
         let progress = self.ask(job).await?;
         self.tell(work, &progress, logs);
         let event = match progress {
-            Progress::Queued(_) | Progress::Running(_) => return Ok(()),
+            Progress::Queued(_) | Progress::Running(_) => return Ok(take.clone()),
             Progress::Done(clip) => {
                 Event::Rendered { url: clip.url, charged: clip.charged, last_frame: clip.last_frame }
             }
             Progress::Failed(failure) => Event::RenderFailed(failure),
         };
-        self.ledger.append(&work.take, take.length, event).await?;
-        Ok(())
+        Ok(self.ledger.append(&work.take, take.length, event).await?)
     }
 
     async fn ask(&self, job: &JobRef) -> Result<Progress, Halt> {
@@ -466,14 +492,6 @@ fn patience(pace: PollPace) -> ExponentialBuilder {
 fn as_asked(error: &CallError, next: Option<Duration>) -> Option<Duration> {
     let asked = Duration::from_millis(error.wait_ms.unwrap_or(0));
     next.map(|next| asked.max(next)).filter(|wait| *wait <= LEAST_PATIENCE)
-}
-
-/// A person's `cancel` beside this run may have written first: then the next step is found anew.
-fn unless_overtaken(done: Result<(), Halt>) -> Result<(), Halt> {
-    match done {
-        Err(Halt::Ledger(LedgerError::Conflict(_))) => Ok(()),
-        other => other,
-    }
 }
 
 /// Whether a failed take may be sent again as it stands: nothing is owed, and the cause was not in it.

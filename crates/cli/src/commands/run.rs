@@ -151,11 +151,12 @@ async fn render<'p>(
     let outcomes = batch.run(desk).await?;
     let shut = batch.tell_shut();
     let mut all = batch.ledger.takes().await.map_err(failed)?;
+    let times = batch.ledger.last_times().await.map_err(failed)?;
     let mut takes = Vec::new();
     for (index, prepared) in desk.prepared.iter().enumerate() {
         for id in prepared.takes() {
             let Some(take) = all.remove(&id) else { continue };
-            let at = batch.ledger.last_ms(&id).await.map_err(failed)?;
+            let at = times.get(&id.to_string()).copied().unwrap_or(0);
             takes.push((index, id, take, at));
         }
     }

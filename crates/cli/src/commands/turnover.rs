@@ -72,15 +72,11 @@ pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> 
     block_on(async {
         let ledger = project.ledger().await?;
         let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
+        let times = ledger.last_times().await.map_err(|error| ledger_failure(&error))?;
         desk.add_followers(project, &takes);
         for (index, prepared) in desk.prepared.iter().enumerate() {
             for id in prepared.takes() {
-                let at = ledger
-                    .history(&id)
-                    .await
-                    .map_err(|error| ledger_failure(&error))?
-                    .last()
-                    .map_or(0, |line| line.at_ms);
+                let at = times.get(&id.to_string()).copied().unwrap_or(0);
                 states.extend(takes.get(&id).map(|take| (index, id, take.clone(), at)));
             }
         }

@@ -29,7 +29,7 @@ impl Runner<'_> {
         job: &JobRef,
         url: &str,
         last_frame: Option<&str>,
-    ) -> Result<(), Halt> {
+    ) -> Result<Take, Halt> {
         self.notify(work, "download", String::new());
         if !work.clip.exists() {
             let fetched = self.or_stopped(self.patiently(url, &work.clip)).await?;
@@ -48,8 +48,7 @@ impl Runner<'_> {
             .flatten()
             .map_err(|error| Halt::Disk { path: work.clip.clone(), error })?;
         self.notify(work, "done", format!("{} bytes", delivery.bytes));
-        self.ledger.append(&work.take, take.length, Event::Downloaded(delivery)).await?;
-        Ok(())
+        Ok(self.ledger.append(&work.take, take.length, Event::Downloaded(delivery)).await?)
     }
 
     async fn patiently(&self, url: &str, clip: &Path) -> Result<(), Halt> {
@@ -79,12 +78,11 @@ impl Runner<'_> {
     }
 
     /// Asks again where the clip is, since the address has expired; gives up when it is the same one.
-    async fn renew(&self, work: &Work, take: &Take, job: &JobRef, url: &str, error: CallError) -> Result<(), Halt> {
+    async fn renew(&self, work: &Work, take: &Take, job: &JobRef, url: &str, error: CallError) -> Result<Take, Halt> {
         match self.ask(job).await? {
             Progress::Done(fresh) if fresh.url != url => {
                 let event = Event::Rendered { url: fresh.url, charged: fresh.charged, last_frame: fresh.last_frame };
-                self.ledger.append(&work.take, take.length, event).await?;
-                Ok(())
+                Ok(self.ledger.append(&work.take, take.length, event).await?)
             }
             _ => Err(CallError { unknown: false, ..error }.into()),
         }
@@ -99,12 +97,12 @@ impl Runner<'_> {
         judge: impl Fn(&std::fs::File) -> std::io::Result<Result<(), CallError>>,
     ) -> Result<(), Halt> {
         let disk = |error| Halt::Disk { path: to.to_owned(), error };
-        let limits =
-            FetchLimits { max_bytes, time: TRANSFER, redirects: REDIRECTS, reach: self.provider.media_reach() };
         let folder = to.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder).map_err(disk)?;
-        let fetched = match Fetcher::new(limits) {
-            Ok(fetcher) => fetcher.fetch(&self.provider.media_url(url), file.as_file_mut()).await,
+        let reach = self.provider.media_reach();
+        let make = || async { Fetcher::new(FetchLimits { max_bytes, time: TRANSFER, redirects: REDIRECTS, reach }) };
+        let fetched = match self.fetcher.get_or_try_init(make).await {
+            Ok(fetcher) => fetcher.up_to(max_bytes).fetch(&self.provider.media_url(url), file.as_file_mut()).await,
             Err(error) => Err(error),
         };
         match fetched {

@@ -11,30 +11,29 @@ use crate::provider::{CallError, Candidate, Found, Provider, Sought};
 const MAX_LOOKS: u32 = 3;
 
 impl Runner<'_> {
-    /// Looks for a request that may have been taken; answers whether the take can go on. None in the list is no
+    /// Looks for a request that may have been taken; answers the take where it can go on. None in the list is no
     /// proof that nothing was charged, so then a person has to settle it.
-    pub(super) async fn reconcile(&self, work: &Work, take: &Take, looks: &mut u32) -> Result<bool, Halt> {
+    pub(super) async fn reconcile(&self, work: &Work, take: &Take, looks: &mut u32) -> Result<Option<Take>, Halt> {
         if *looks >= MAX_LOOKS {
-            return Ok(false);
+            return Ok(None);
         }
         self.wait(u64::from(*looks) * self.manner.pace.most_ms).await?;
         *looks += 1;
         self.notify(work, "looking for it", "in the provider's list of requests");
         match look(self.ledger, self.provider, &work.take, take).await {
-            Ok(Found::NoList) => Ok(false),
+            Ok(Found::NoList) => Ok(None),
             Ok(Found::Jobs(jobs)) => match jobs.as_slice() {
                 [Candidate { job, words, certain: true }] => {
                     self.notify(work, "found", format!("{}, {words}", job.request_id));
                     let event = Event::Resolved(Resolution::Charged(job.clone()));
-                    self.ledger.append(&work.take, take.length, event).await?;
-                    Ok(true)
+                    Ok(Some(self.ledger.append(&work.take, take.length, event).await?))
                 }
-                [] => Ok(true),
-                _ => Ok(false),
+                [] => Ok(Some(take.clone())),
+                _ => Ok(None),
             },
             Err(Halt::Call(error)) => {
                 self.notify(work, "looking for it", error.message);
-                Ok(error.transient)
+                Ok(error.transient.then(|| take.clone()))
             }
             Err(halt) => Err(halt),
         }
