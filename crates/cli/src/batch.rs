@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use seedpost_core::change::Change;
 use seedpost_core::cost::Usd;
-use seedpost_core::job::{Event, Failure as TakeFailure, FailureKind, Follows, Phase, Take};
-use seedpost_core::shot::{MAX_TAKES, ProviderName, Shot, TakeId};
+use seedpost_core::job::{Event, Phase, Take};
+use seedpost_core::shot::{ProviderName, TakeId};
 use seedpost_render::ledger::Ledger;
 use seedpost_render::provider::Upload;
-use seedpost_render::runner::{Input, Manner, Outcome, Runner, Work, may_repeat, unbilled};
+use seedpost_render::runner::{Input, Manner, Outcome, Runner, Work, unbilled};
 use tokio::sync::{mpsc, watch};
 
 use crate::door::{self, Door, Way};
+use crate::due::{self, is_sent};
 use crate::output::{Exit, Failure, note};
 use crate::prepare::{Desk, Prepared};
 use crate::progress::{Progress, Style};
@@ -89,7 +90,36 @@ impl<'p> Batch<'p> {
             }
         }
         self.refuse_if_nothing_opened(&outcomes)?;
+        self.read_late_bills().await?;
         Ok(outcomes)
+    }
+
+    /// Asks fal for bills that were not there yet when their jobs ended, of takes that nothing else is to be done for.
+    async fn read_late_bills(&self) -> Result<(), Failure> {
+        let takes = self.takes().await?;
+        let open =
+            takes.values().filter(|take| take.plan.provider == ProviderName::Fal && unbilled(take).next().is_some());
+        let ways: BTreeSet<Way> = open.map(|take| Way::of(&take.plan)).collect();
+        for way in ways.iter().filter(|way| !self.doors.borrow().contains_key(way)) {
+            let Ok(door) = door::open(self.project, way).await else { continue };
+            let (notices, _watched) = mpsc::unbounded_channel();
+            let manner = self.manner(&door);
+            let runner = Runner::new(&self.ledger, door.provider.as_ref(), manner, self.stop.clone(), notices);
+            self.read_bill(&runner, way).await?;
+        }
+        Ok(())
+    }
+
+    fn manner(&self, door: &Door) -> Manner {
+        Manner {
+            pace: door.pace,
+            concurrency: self.concurrency,
+            patience: self.patience,
+            follow: self.follow,
+            max_clip: MAX_CLIP,
+            wakes: webhook_urls(self.project).map(|_| Arc::new(wakes(self.project))),
+            slots: door.slots.clone(),
+        }
     }
 
     async fn open(&self, way: &Way) {
@@ -170,7 +200,7 @@ impl<'p> Batch<'p> {
                 let Some(take) = takes.get(&id).filter(|take| !touched.contains(&id) && !rests(take)) else { continue };
                 if is_sent(take) {
                     warn_if_changed(prepared, &id, take);
-                } else if !is_due(prepared, &id, takes) {
+                } else if !due::is_due(desk, prepared, &id, takes) {
                     continue;
                 }
                 let mut work = prepared.work(self.project, id);
@@ -215,7 +245,7 @@ impl<'p> Batch<'p> {
                         && take.plan.fingerprint == prepared.plan.fingerprint
                         && (take.plan.estimate == prepared.plan.estimate || take.plan.second_choice)
                 });
-                if is_due(prepared, &id, takes) && !stands {
+                if due::is_due(desk, prepared, &id, takes) && !stands {
                     let length = take.map_or(0, |take| take.length);
                     due.push((id, length, Event::Planned(prepared.plan.clone())));
                 }
@@ -228,15 +258,7 @@ impl<'p> Batch<'p> {
 
     async fn through(&self, door: &Door, way: &Way, works: Vec<Work>) -> Result<Vec<(TakeId, Outcome)>, Failure> {
         let (notices, mut watched) = mpsc::unbounded_channel();
-        let manner = Manner {
-            pace: door.pace,
-            concurrency: self.concurrency,
-            patience: self.patience,
-            follow: self.follow,
-            max_clip: MAX_CLIP,
-            wakes: webhook_urls(self.project).map(|_| Arc::new(wakes(self.project))),
-            slots: door.slots.clone(),
-        };
+        let manner = self.manner(door);
         let runner = Runner::new(&self.ledger, door.provider.as_ref(), manner, self.stop.clone(), notices);
         let mut progress = Progress::new(self.style);
         let mut work = Box::pin(runner.run(works));
@@ -258,7 +280,13 @@ impl<'p> Batch<'p> {
         let open = |take: &Take| Way::of(&take.plan) == *way && unbilled(take).next().is_some();
         let takes: Vec<(TakeId, Take)> = self.takes().await?.into_iter().filter(|(_, take)| open(take)).collect();
         for takes in takes.chunks(MAX_BILLED) {
-            if let Err(reason) = runner.settle(takes).await {
+            let mut stop = self.stop.clone();
+            let settled = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                settled = runner.settle(takes) => settled,
+            };
+            if let Err(reason) = settled {
                 note(format_args!("the bill could not be read; estimates stand until the next run ({reason})"));
                 break;
             }
@@ -269,12 +297,11 @@ impl<'p> Batch<'p> {
     /// Plans what the list wants tried next, where a filter or a time-out left takes without clips.
     async fn plan_retries(&self, desk: &mut Desk<'p>, takes: &mut BTreeMap<TakeId, Take>) -> Result<(), Failure> {
         let own = desk.prepared.iter().filter(|prepared| prepared.plan.follows.is_none());
-        let roots: Vec<(TakeId, String)> =
-            own.flat_map(|prepared| prepared.takes().map(|id| (id, prepared.plan.fingerprint.clone()))).collect();
-        for (root, fingerprint) in roots {
+        let roots: Vec<TakeId> = own.flat_map(Prepared::takes).collect();
+        for root in roots {
             let Some(shot) = self.project.list.shot(&root.shot) else { continue };
-            let Some(follows) = next_retry(desk, shot, &root, &fingerprint, takes) else { continue };
-            let Some(number) = free_number(shot, takes) else { continue };
+            let Some(follows) = due::next_retry(desk, shot, &root, takes) else { continue };
+            let Some(number) = due::free_number(shot, takes) else { continue };
             let id = TakeId { shot: shot.id.clone(), number };
             let prepared = match desk.add_follower(self.project, shot, number, &follows) {
                 Ok(prepared) => prepared,
@@ -348,48 +375,12 @@ fn rests(take: &Take) -> bool {
     matches!(take.phase, Phase::Done(_) | Phase::Failed(_))
 }
 
-fn is_sent(take: &Take) -> bool {
-    !matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_))
-}
-
 fn warn_if_changed(prepared: &Prepared<'_>, id: &TakeId, take: &Take) {
     if take.plan.fingerprint != prepared.plan.fingerprint {
         let door = take.plan.provider.as_str();
         note(format_args!("warning: {id} was sent to {door} before its shot, files or provider were changed"));
         note("  fix: raise `takes` for a new one; keep trials on the simulator in a folder of their own");
     }
-}
-
-/// Whether a take is to be sent: it is new, or it failed for nothing and its shot has changed or the cause has passed.
-pub(crate) fn is_due(prepared: &Prepared<'_>, id: &TakeId, takes: &BTreeMap<TakeId, Take>) -> bool {
-    let Some(take) = takes.get(id) else { return true };
-    let changed = take.plan.fingerprint != prepared.plan.fingerprint;
-    match &take.phase {
-        // A retry of what the list said once does not belong to what it says now.
-        Phase::Ready { .. } => !(changed && take.plan.follows.is_some()),
-        Phase::Failed(failure) => {
-            let is_free = take.committed == take.before;
-            let wants_another_way = !prepared.shot.retry.is_empty() && calls_for_retry(failure);
-            let again = may_repeat(failure) && !wants_another_way && !changed;
-            let anew = changed && take.plan.follows.is_none();
-            is_free && (again || anew) && !has_follower_under_way(id, takes)
-        }
-        _ => false,
-    }
-}
-
-/// Whether a take's retry has a clip, or may get one.
-fn has_follower_under_way(root: &TakeId, takes: &BTreeMap<TakeId, Take>) -> bool {
-    retries(root, takes).any(|take| !matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_)))
-}
-
-/// The retries of a take, oldest first.
-pub(crate) fn retries<'t>(root: &TakeId, takes: &'t BTreeMap<TakeId, Take>) -> impl Iterator<Item = &'t Take> {
-    let name = root.to_string();
-    takes.values().filter(move |take| {
-        let follows = take.plan.follows.as_ref();
-        follows.is_some_and(|follows| follows.take == name && follows.change != Change::Promoted)
-    })
 }
 
 /// The provider's own name for the draft that a promoted take is the full rendering of, where it keeps drafts.
@@ -400,34 +391,4 @@ fn draft_of(prepared: &Prepared<'_>, takes: &BTreeMap<TakeId, Take>) -> Option<S
         && draft.plan.endpoint == prepared.plan.endpoint
         && draft.plan.endpoint.contains("seedance-1-5-pro");
     kept.then(|| draft.job.as_ref().map(|job| job.request_id.clone())).flatten()
-}
-
-fn calls_for_retry(failure: &TakeFailure) -> bool {
-    matches!(failure.kind, FailureKind::Moderated | FailureKind::TimedOut)
-}
-
-/// What is tried after a take and its retries, if the last of them failed in a way that calls for it, and the shot is
-/// still what failed.
-fn next_retry(
-    desk: &Desk<'_>,
-    shot: &Shot,
-    root: &TakeId,
-    fingerprint: &str,
-    takes: &BTreeMap<TakeId, Take>,
-) -> Option<Follows> {
-    let first = takes.get(root).filter(|take| take.plan.fingerprint == fingerprint)?;
-    let tried: Vec<&Take> = retries(root, takes).collect();
-    let Phase::Failed(failure) = &tried.last().copied().unwrap_or(first).phase else { return None };
-    if !calls_for_retry(failure) {
-        return None;
-    }
-    let changes = (1..).zip(&shot.retry).filter_map(|(attempt, policy)| policy.change(shot, attempt));
-    let change = changes.filter(|change| desk.suits(shot, *change)).nth(tried.len())?;
-    Some(Follows { take: root.to_string(), change })
-}
-
-/// The first number after all takes of a shot, those that its list asks for among them.
-pub(crate) fn free_number(shot: &Shot, takes: &BTreeMap<TakeId, Take>) -> Option<u32> {
-    let known = takes.keys().filter(|id| id.shot == shot.id).map(|id| id.number).max().unwrap_or(0);
-    Some(known.max(shot.takes) + 1).filter(|number| *number <= MAX_TAKES)
 }

@@ -8,6 +8,8 @@ mod commands;
 
 mod door;
 
+mod due;
+
 mod finish;
 
 mod interrupt;

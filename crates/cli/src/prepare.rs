@@ -11,7 +11,7 @@ use seedpost_core::fault::Severity;
 use seedpost_core::job::{Follows, Plan, Take};
 use seedpost_core::lane::{self, LaneDecision};
 use seedpost_core::reference::{self, Kind, Verdict};
-use seedpost_core::shot::{Location, MAX_TAKES, ProviderName, Shot, TakeId};
+use seedpost_core::shot::{Location, MAX_TAKES, ProviderName, Shot, ShotId, TakeId};
 use seedpost_core::spec::Promise;
 use seedpost_render::provider::{Order, Upload};
 use seedpost_render::runner::{Input, Work};
@@ -51,6 +51,7 @@ pub(crate) struct Desk<'p> {
     measured: Measured,
     trim: TrimPlan,
     told: Vec<(String, ToldPrice)>,
+    list: &'p [Shot],
 }
 
 /// Checks the whole list and prepares every shot, on all cores.
@@ -61,7 +62,7 @@ pub(crate) fn prepare(project: &Project) -> Result<Desk<'_>, Failure> {
     let (measured, verdicts) = judged(project, &Bar::hidden())?;
     let trim = TrimPlan::of(project, &measured, None, false)?;
     let prepared = prepare_with(project, &measured, &verdicts, &trim, &Bar::hidden())?;
-    Ok(Desk { prepared, measured, trim, told: Vec::new() })
+    Ok(Desk { prepared, measured, trim, told: Vec::new(), list: &project.list.shots })
 }
 
 impl<'p> Desk<'p> {
@@ -75,6 +76,11 @@ impl<'p> Desk<'p> {
                 note(format_args!("{id} is left out: {}", failure.message()));
             }
         }
+    }
+
+    /// A shot as the list has it.
+    pub(crate) fn shot(&self, id: &ShotId) -> Option<&'p Shot> {
+        self.list.iter().find(|shot| shot.id == *id)
     }
 
     /// Whether the model takes a shot as a change would have it.
@@ -363,12 +369,17 @@ impl Prepared<'_> {
 
     /// What the runner needs to advance a take.
     pub(crate) fn work(&self, project: &Project, take: TakeId) -> Work {
-        // With the same seed, a second take would be the first one bought again.
+        // With the same seed, a second take would be the first one bought again; a follower has its root's.
+        let root = self.plan.follows.as_ref().map(|follows| match follows.change {
+            Change::NewSeed { .. } => 1,
+            _ => follows.take.parse().map_or(1, |root: TakeId| root.number),
+        });
+        let number = root.unwrap_or(take.number);
         let seeded = |order: &Order| Order {
-            seed: order.seed.map(|seed| seed.wrapping_add(take.number - 1) & i32::MAX.unsigned_abs()),
+            seed: order.seed.map(|seed| seed.wrapping_add(number - 1) & i32::MAX.unsigned_abs()),
             ..order.clone()
         };
-        let order = if self.plan.follows.is_some() { self.order.clone() } else { seeded(&self.order) };
+        let order = seeded(&self.order);
         let second = self.second_choice.as_deref().map(|(plan, order)| Box::new((plan.clone(), seeded(order))));
         Work {
             clip: project.clip(&take),

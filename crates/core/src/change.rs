@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Mode};
-use crate::shot::{Shot, ShotDuration};
+use crate::shot::{MAX_TAKES, Shot, ShotDuration};
 
 /// Another attempt that a shot list may ask for, under `retry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +38,16 @@ impl Policy {
         })
     }
 
-    /// What it does to a shot as its attempt of that number; `None` where it would change nothing, or where the
-    /// model that it asks for does not take the shot.
+    /// What it does to a shot as the attempt of that number after the take `root`; `None` where it would change
+    /// nothing, or where the model that it asks for does not take the shot.
     #[must_use]
-    pub fn change(self, shot: &Shot, attempt: u32) -> Option<Change> {
+    pub fn change(self, shot: &Shot, root: u32, attempt: u32) -> Option<Change> {
         let model = Catalog::built_in().model(&shot.render)?;
         let change = match self {
             Policy::NewSeed => {
-                let seed = shot.seed.unwrap_or(0).wrapping_add(attempt) & i32::MAX.unsigned_abs();
+                // Outside of the seeds of the list's own takes, and another one for each of them.
+                let further = MAX_TAKES.wrapping_mul(attempt).wrapping_add(root.saturating_sub(1));
+                let seed = shot.seed.unwrap_or(0).wrapping_add(further) & i32::MAX.unsigned_abs();
                 return Some(Change::NewSeed { seed: model.seed.then_some(seed) });
             }
             Policy::Shorter => {
@@ -138,21 +140,21 @@ mod tests {
 
     #[test]
     fn a_policy_that_would_change_nothing_is_passed_over() {
-        assert_eq!(Policy::Shorter.change(&shot("duration = 8"), 1), Some(Change::Shorter { seconds: 6 }));
-        assert_eq!(Policy::Shorter.change(&shot("duration = 5"), 1), Some(Change::Shorter { seconds: 4 }));
-        assert_eq!(Policy::Shorter.change(&shot("duration = 4"), 1), None);
-        assert_eq!(Policy::Shorter.change(&shot("duration = \"auto\""), 1), None);
-        assert_eq!(Policy::FastTier.change(&shot("tier = \"fast\""), 1), None);
-        assert_eq!(Policy::SilentAudio.change(&shot("generate_audio = false"), 1), None);
-        assert_eq!(Policy::Older.change(&shot("duration = 5"), 1), Some(Change::Older));
+        assert_eq!(Policy::Shorter.change(&shot("duration = 8"), 1, 1), Some(Change::Shorter { seconds: 6 }));
+        assert_eq!(Policy::Shorter.change(&shot("duration = 5"), 1, 1), Some(Change::Shorter { seconds: 4 }));
+        assert_eq!(Policy::Shorter.change(&shot("duration = 4"), 1, 1), None);
+        assert_eq!(Policy::Shorter.change(&shot("duration = \"auto\""), 1, 1), None);
+        assert_eq!(Policy::FastTier.change(&shot("tier = \"fast\""), 1, 1), None);
+        assert_eq!(Policy::SilentAudio.change(&shot("generate_audio = false"), 1, 1), None);
+        assert_eq!(Policy::Older.change(&shot("duration = 5"), 1, 1), Some(Change::Older));
     }
 
     #[test]
     fn the_older_model_takes_no_references_and_another_seed_where_it_has_one() {
-        assert_eq!(Policy::Older.change(&shot("images = [\"a.png\"]"), 1), None);
+        assert_eq!(Policy::Older.change(&shot("images = [\"a.png\"]"), 1, 1), None);
         let old = shot("model = \"seedance-1.5-pro\"\nseed = 7");
-        assert_eq!(Policy::NewSeed.change(&old, 2), Some(Change::NewSeed { seed: Some(9) }));
-        assert_eq!(Policy::NewSeed.change(&shot(""), 2), Some(Change::NewSeed { seed: None }));
+        assert_eq!(Policy::NewSeed.change(&old, 3, 2), Some(Change::NewSeed { seed: Some(207) }));
+        assert_eq!(Policy::NewSeed.change(&shot(""), 1, 2), Some(Change::NewSeed { seed: None }));
     }
 
     #[test]

@@ -154,13 +154,16 @@ pub struct Failure {
     /// The field that is wrong, or what the filter saw: `face`, `copyright`, `audio`, `prompt`.
     #[serde(default)]
     pub about: Option<String>,
+    /// Whether a person has settled what it cost; then nothing is sent again by itself.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 impl Failure {
     /// A failure for which nothing is owed.
     #[must_use]
     pub fn free(kind: FailureKind, message: impl Into<String>) -> Failure {
-        Failure { kind, message: message.into(), owed: false, about: None }
+        Failure { kind, message: message.into(), owed: false, about: None, settled: false }
     }
 
     /// A failure for which money may be owed.
@@ -264,6 +267,8 @@ pub struct Take {
     pub job: Option<JobRef>,
     /// Jobs of earlier attempts whose bill was not read: it may come hours late.
     pub past: Vec<JobRef>,
+    /// Earlier attempts whose bill was read, by the provider's name for the job.
+    pub billed: Vec<(String, Usd)>,
     /// How many events there are: the next one's number.
     pub length: u64,
 }
@@ -296,84 +301,128 @@ impl Take {
             phase: take.as_ref().map_or("nothing", |take| take.phase.as_str()),
             event: format!("{event:?}").chars().take_while(char::is_ascii_alphanumeric).collect(),
         };
-        let Some(take) = take else {
-            return match event {
-                Event::Planned(plan) => Ok(Take {
-                    plan,
-                    phase: Phase::Ready { not_before: 0 },
-                    committed: Usd::ZERO,
-                    before: Usd::ZERO,
-                    charged: None,
-                    job: None,
-                    past: Vec::new(),
-                    length: 1,
-                }),
-                _ => Err(refused),
-            };
+        let next = match (take, event) {
+            (None, Event::Planned(plan)) => Some(Take::planned(plan)),
+            (None, _) => None,
+            (Some(take), Event::Planned(plan)) => take.plan_again(plan),
+            (Some(take), Event::Charged { request_id, amount }) => take.bill(request_id, amount),
+            (Some(take), Event::Resolved(resolution)) => take.resolve(resolution, at),
+            (Some(take), event) => take.advance(event, at),
         };
-        let length = take.length + 1;
-        let Take { mut plan, phase, committed: total, mut before, mut charged, mut job, mut past, .. } = take;
-        let committed = total.minus(before);
-        let (phase, committed) = match (phase, event) {
-            (Phase::Ready { .. } | Phase::Failed(_), Event::Planned(next)) if committed == Usd::ZERO => {
-                plan = next;
-                past.extend(job.take().filter(|_| charged.is_none()));
-                charged = None;
-                (Phase::Ready { not_before: 0 }, Usd::ZERO)
+        next.ok_or(refused)
+    }
+
+    fn planned(plan: Plan) -> Take {
+        Take {
+            plan,
+            phase: Phase::Ready { not_before: 0 },
+            committed: Usd::ZERO,
+            before: Usd::ZERO,
+            charged: None,
+            job: None,
+            past: Vec::new(),
+            billed: Vec::new(),
+            length: 1,
+        }
+    }
+
+    /// What the present attempt commits.
+    #[must_use]
+    pub fn attempt(&self) -> Usd {
+        self.committed.minus(self.before)
+    }
+
+    /// The same take in another phase, its present attempt at this amount.
+    fn with(self, phase: Phase, attempt: Usd) -> Option<Take> {
+        let committed = self.before.plus(attempt);
+        Some(Take { phase, committed, length: self.length + 1, ..self })
+    }
+
+    /// Another attempt, once it is known what the last one cost: nothing, or what the bill says.
+    fn plan_again(mut self, plan: Plan) -> Option<Take> {
+        let attempt = self.attempt();
+        let open = matches!(self.phase, Phase::Ready { .. } | Phase::Failed(_));
+        if !open || attempt > Usd::ZERO && self.charged != Some(attempt) {
+            return None;
+        }
+        match (self.job.take(), self.charged.take()) {
+            (Some(job), Some(amount)) => self.billed.push((job.request_id, amount)),
+            (job, _) => self.past.extend(job),
+        }
+        let before = self.before.plus(attempt);
+        Take { plan, before, ..self }.with(Phase::Ready { not_before: 0 }, Usd::ZERO)
+    }
+
+    fn bill(mut self, request_id: String, amount: Usd) -> Option<Take> {
+        let attempt = self.attempt();
+        if self.past.iter().any(|job| job.request_id == request_id) {
+            self.past.retain(|job| job.request_id != request_id);
+            self.before = self.before.plus(amount);
+            self.billed.push((request_id, amount));
+            let phase = self.phase.clone();
+            return self.with(phase, attempt);
+        }
+        let own = self.job.as_ref().is_some_and(|job| job.request_id == request_id);
+        let ended = matches!(self.phase, Phase::Rendered { .. } | Phase::Done(_) | Phase::Failed(_));
+        self.charged = Some(amount);
+        let phase = self.phase.clone();
+        (own && ended).then(|| self.with(phase, amount)).flatten()
+    }
+
+    fn resolve(mut self, resolution: Resolution, at: u64) -> Option<Take> {
+        let attempt = self.attempt();
+        match (self.phase.clone(), resolution) {
+            (Phase::ChargeUnknown { .. } | Phase::Running { .. }, Resolution::Charged(job)) => {
+                self.job = Some(job.clone());
+                self.with(Phase::Running { job, since: at }, attempt)
             }
-            (phase @ Phase::Ready { .. }, Event::Sent(_)) => (phase, committed),
+            (Phase::ChargeUnknown { .. } | Phase::Running { .. }, Resolution::NotCharged) => {
+                self.job = None;
+                self.with(Phase::Ready { not_before: 0 }, Usd::ZERO)
+            }
+            // A failed take stays failed, and nothing is sent again because of it. What the bill says stands.
+            (Phase::Failed(failure), Resolution::NotCharged) if attempt > Usd::ZERO && self.charged.is_none() => {
+                self.with(Phase::Failed(Failure { owed: false, settled: true, ..failure }), Usd::ZERO)
+            }
+            (Phase::ChargeUnknown { .. } | Phase::Running { .. } | Phase::Rendered { .. }, Resolution::GivenUp) => {
+                self.with(Phase::Failed(Failure::owed(FailureKind::Cancelled, "given up")), attempt)
+            }
+            _ => None,
+        }
+    }
+
+    fn advance(mut self, event: Event, at: u64) -> Option<Take> {
+        let attempt = self.attempt();
+        match (self.phase.clone(), event) {
+            (phase @ Phase::Ready { .. }, Event::Sent(_)) => self.with(phase, attempt),
             (Phase::Ready { .. }, Event::SubmitIntended { reserved, .. }) => {
                 let reason = "the program ended before the provider's answer was recorded".to_owned();
-                (Phase::ChargeUnknown { reason }, reserved)
+                self.with(Phase::ChargeUnknown { reason }, reserved)
             }
             (Phase::ChargeUnknown { .. }, Event::SubmitDeferred { wait_ms, .. }) => {
-                (Phase::Ready { not_before: at.saturating_add(wait_ms) }, Usd::ZERO)
+                self.with(Phase::Ready { not_before: at.saturating_add(wait_ms) }, Usd::ZERO)
             }
-            (Phase::ChargeUnknown { .. }, Event::SubmitRefused(failure)) => (Phase::Failed(failure), Usd::ZERO),
+            (Phase::ChargeUnknown { .. }, Event::Submitted(job)) => {
+                self.job = Some(job.clone());
+                self.with(Phase::Running { job, since: at }, attempt)
+            }
+            (Phase::ChargeUnknown { .. }, Event::SubmitRefused(failure)) => {
+                self.with(Phase::Failed(failure), Usd::ZERO)
+            }
             (Phase::ChargeUnknown { .. }, Event::SubmitUnknown { reason }) => {
-                (Phase::ChargeUnknown { reason }, committed)
+                self.with(Phase::ChargeUnknown { reason }, attempt)
             }
-            (Phase::ChargeUnknown { .. }, Event::Submitted(taken))
-            | (Phase::ChargeUnknown { .. } | Phase::Running { .. }, Event::Resolved(Resolution::Charged(taken))) => {
-                job = Some(taken.clone());
-                (Phase::Running { job: taken, since: at }, committed)
-            }
-            (Phase::ChargeUnknown { .. } | Phase::Running { .. }, Event::Resolved(Resolution::NotCharged)) => {
-                job = None;
-                (Phase::Ready { not_before: 0 }, Usd::ZERO)
-            }
-            // A failed take stays failed: nothing is sent again because of it.
-            (Phase::Failed(failure), Event::Resolved(Resolution::NotCharged)) if committed > Usd::ZERO => {
-                (Phase::Failed(Failure { owed: false, ..failure }), Usd::ZERO)
-            }
-            (
-                Phase::ChargeUnknown { .. } | Phase::Running { .. } | Phase::Rendered { .. },
-                Event::Resolved(Resolution::GivenUp),
-            ) => (Phase::Failed(Failure::owed(FailureKind::Cancelled, "given up")), committed),
             (
                 Phase::Running { job, .. } | Phase::Rendered { job, .. },
                 Event::Rendered { url, charged, last_frame },
-            ) => (Phase::Rendered { job, url, last_frame }, charged.unwrap_or(committed)),
+            ) => self.with(Phase::Rendered { job, url, last_frame }, charged.unwrap_or(attempt)),
             (Phase::Running { .. }, Event::RenderFailed(failure)) => {
-                let committed = if failure.owed { committed } else { Usd::ZERO };
-                (Phase::Failed(failure), committed)
+                let attempt = if failure.owed { attempt } else { Usd::ZERO };
+                self.with(Phase::Failed(failure), attempt)
             }
-            (Phase::Rendered { .. }, Event::Downloaded(delivery)) => (Phase::Done(delivery), committed),
-            (phase, Event::Charged { request_id, amount }) if past.iter().any(|job| job.request_id == request_id) => {
-                past.retain(|job| job.request_id != request_id);
-                before = before.plus(amount);
-                (phase, committed)
-            }
-            (
-                phase @ (Phase::Rendered { .. } | Phase::Done(_) | Phase::Failed(_)),
-                Event::Charged { request_id, amount },
-            ) if job.as_ref().is_some_and(|job| job.request_id == request_id) => {
-                charged = Some(amount);
-                (phase, amount)
-            }
-            _ => return Err(refused),
-        };
-        Ok(Take { plan, phase, committed: committed.plus(before), before, charged, job, past, length })
+            (Phase::Rendered { .. }, Event::Downloaded(delivery)) => self.with(Phase::Done(delivery), attempt),
+            _ => None,
+        }
     }
 }
 
@@ -495,6 +544,8 @@ pub(crate) mod tests {
                 let Ok(next) = Take::apply(take.clone(), event.clone(), 0) else { continue };
                 let of_the_past = |take: &Take| take.past.len();
                 match event {
+                    // What an attempt cost by its bill is closed before the next one.
+                    Event::Planned(_) => perhaps_taken = 0,
                     Event::SubmitIntended { .. } => perhaps_taken += 1,
                     Event::SubmitDeferred { .. } | Event::SubmitRefused(_) | Event::Resolved(Resolution::NotCharged) => perhaps_taken -= 1,
                     Event::RenderFailed(failure) if !failure.owed => perhaps_taken -= 1,

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use queue::{Entry, Queue};
 use seedpost_core::cost::{Budget, OverBudget, Reservation, Usd};
 use seedpost_core::job::{Event, IllegalTransition, JobRef, Resolution, Take};
 use seedpost_core::shot::{ProviderName, TakeId};
-use queue::{Entry, Queue};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 

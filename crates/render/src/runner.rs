@@ -23,7 +23,7 @@ use tokio::sync::{Mutex, OnceCell, mpsc, watch};
 use crate::fetch::Fetcher;
 use crate::ledger::{Ledger, LedgerError};
 use crate::provider::{CallError, Order, Progress, Provider, SubmitError, Upload, record};
-use crate::slots::Slots;
+use crate::slots::{Slot, Slots};
 use crate::wake::Wakes;
 pub use delivery::TEMPORARY;
 pub use reconcile::{find, unbilled};
@@ -214,7 +214,16 @@ impl<'a> Runner<'a> {
         stop: watch::Receiver<bool>,
         notices: mpsc::UnboundedSender<Notice>,
     ) -> Runner<'a> {
-        Runner { ledger, provider, manner, stop, notices, placed: Mutex::default(), fetcher: OnceCell::new(), clock: OnceCell::new() }
+        Runner {
+            ledger,
+            provider,
+            manner,
+            stop,
+            notices,
+            placed: Mutex::default(),
+            fetcher: OnceCell::new(),
+            clock: OnceCell::new(),
+        }
     }
 
     /// Runs all takes; answers in their order.
@@ -250,10 +259,7 @@ impl<'a> Runner<'a> {
     }
 
     async fn steps(&self, work: &Work) -> Result<Take, Halt> {
-        let _slot = match &self.manner.slots {
-            Some(slots) => Some(self.or_stopped(slots.take()).await??),
-            None => None,
-        };
+        let _slot = self.slot(work).await?;
         let (mut deferrals, mut polls, mut downloads, mut looks) = (0, 0, 0, 0);
         let mut logs = Vec::new();
         let begun = Instant::now();
@@ -296,9 +302,21 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Room under the key, waited for as long as for a job.
+    async fn slot(&self, work: &Work) -> Result<Option<Slot>, Halt> {
+        let Some(slots) = &self.manner.slots else { return Ok(None) };
+        if let Some(slot) = slots.try_take()? {
+            return Ok(Some(slot));
+        }
+        self.notify(work, "waits", "for room under the key");
+        let patience = self.manner.patience.max(LEAST_PATIENCE);
+        let taken = self.or_stopped(tokio::time::timeout(patience, slots.take())).await?;
+        let none = |_| CallError::lasting("other runs hold all the room under the key");
+        Ok(Some(taken.map_err(none)??))
+    }
+
     async fn read(&self, work: &Work) -> Result<Take, Halt> {
-        let missing =
-            || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
+        let missing = || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
         Ok(self.ledger.take(&work.take).await?.ok_or_else(missing)?)
     }
 
@@ -355,12 +373,14 @@ impl<'a> Runner<'a> {
         self.notify(work, "submit", format!("{} set aside", reservation.amount()));
         let event = self.send(work, &take, &body, reservation).await;
         let refused = matches!(&event, Event::SubmitRefused(failure) if failure.about.as_deref() == Some("resolution"));
-        let take = self.append_for_sure(work, take.length, event).await?;
         if let Some((plan, _)) = work.second_choice.as_deref().filter(|_| refused && !take.plan.second_choice) {
             self.notify(work, "falls back", "the resolution was refused; nothing was charged");
-            return Ok(self.ledger.append(&work.take, take.length, Event::Planned(plan.clone())).await?);
+            // Both or neither: a run that is killed in between would leave a take that nobody sends again.
+            let next = (work.take.clone(), take.length + 1, Event::Planned(plan.clone()));
+            self.ledger.append_all(vec![(work.take.clone(), take.length, event), next]).await?;
+            return self.read(work).await;
         }
-        Ok(take)
+        self.append_for_sure(work, take.length, event).await
     }
 
     async fn send(&self, work: &Work, take: &Take, body: &Value, reservation: Reservation) -> Event {
@@ -498,5 +518,5 @@ fn as_asked(error: &CallError, next: Option<Duration>) -> Option<Duration> {
 #[must_use]
 pub fn may_repeat(failure: &Failure) -> bool {
     let passing = matches!(failure.kind, FailureKind::Account | FailureKind::TryAgain | FailureKind::TimedOut);
-    !failure.owed && passing
+    !failure.owed && !failure.settled && passing
 }

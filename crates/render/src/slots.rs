@@ -41,19 +41,26 @@ impl Slots {
     /// # Errors
     /// The folder cannot be used.
     pub async fn take(&self) -> Result<Slot, CallError> {
-        let unusable = |error: io::Error| {
-            CallError::lasting(format!("the folder {} cannot be used: {error}", self.folder.display()))
-        };
-        std::fs::create_dir_all(&self.folder).map_err(unusable)?;
         loop {
-            if let Some(slot) = self.try_take().map_err(unusable)? {
+            if let Some(slot) = self.try_take()? {
                 return Ok(slot);
             }
             tokio::time::sleep(PACE).await;
         }
     }
 
-    fn try_take(&self) -> io::Result<Option<Slot>> {
+    /// A slot, where one is free.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub fn try_take(&self) -> Result<Option<Slot>, CallError> {
+        self.look().map_err(|error| {
+            CallError::lasting(format!("the folder {} cannot be used: {error}", self.folder.display()))
+        })
+    }
+
+    fn look(&self) -> io::Result<Option<Slot>> {
+        std::fs::create_dir_all(&self.folder)?;
         for number in 0..self.count {
             let path = self.folder.join(format!("{}-{number}.lock", self.name));
             let file = File::options().create(true).truncate(false).write(true).open(path)?;

@@ -5,9 +5,9 @@ use seedpost_core::cost::{Budget, Usd};
 use serde_json::json;
 
 use super::{List, block_on};
-use crate::batch;
+use crate::due;
 use crate::output::{Exit, Failure, note, result_json, say, table};
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Desk, Prepared, prepare};
 use crate::prices::{self, Told};
 use crate::project::{Project, ledger_failure};
 
@@ -22,7 +22,7 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     })??;
     told.note();
     desk.price(told.prices.clone());
-    let (missing, budget) = block_on(missing(&project, &desk.prepared))??;
+    let (missing, budget) = block_on(missing(&project, &desk))??;
     let total: Usd = missing.iter().map(|(prepared, count)| (0..*count).map(|_| prepared.plan.estimate).sum()).sum();
     if json {
         let shot = |(prepared, count): &(&Prepared<'_>, u32)| {
@@ -44,18 +44,15 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
 }
 
 /// Shots with the number of takes that are still to be bought, and the budget.
-async fn missing<'p>(
-    project: &Project,
-    prepared: &'p [Prepared<'p>],
-) -> Result<(Vec<(&'p Prepared<'p>, u32)>, Budget), Failure> {
+async fn missing<'p>(project: &Project, desk: &'p Desk<'p>) -> Result<(Vec<(&'p Prepared<'p>, u32)>, Budget), Failure> {
     let ledger = project.ledger().await?;
     let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
     let budget = ledger.budget().await.map_err(|error| ledger_failure(&error))?;
     let open = |prepared: &Prepared<'_>| {
-        let wanted = prepared.takes().filter(|id| batch::is_due(prepared, id, &takes));
+        let wanted = prepared.takes().filter(|id| due::is_due(desk, prepared, id, &takes));
         u32::try_from(wanted.count()).unwrap_or(u32::MAX)
     };
-    let missing = prepared.iter().map(|prepared| (prepared, open(prepared))).collect();
+    let missing = desk.prepared.iter().map(|prepared| (prepared, open(prepared))).collect();
     Ok((missing, Budget { limit: project.list.budget, ..budget }))
 }
 

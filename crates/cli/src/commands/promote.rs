@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use seedpost_core::change::Change;
-use seedpost_core::job::{Event, Follows, Phase};
-use seedpost_core::shot::TakeId;
+use seedpost_core::cost::Usd;
+use seedpost_core::job::{Event, Follows, Phase, Plan};
+use seedpost_core::shot::{Shot, TakeId};
 use serde_json::json;
 
 use super::block_on;
-use crate::batch::free_number;
+use crate::due::{self, Takes};
 use crate::output::{Exit, Failure, note, result_json, say};
-use crate::prepare::prepare;
+use crate::prepare::{Desk, prepare};
 use crate::project::{Project, ledger_failure};
 
 #[derive(Debug, Args)]
@@ -28,7 +29,6 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let project = Project::open(&arguments.shots, None)?;
     let _lock = project.lock()?;
-    let wrong = |message: String, fix: &str| Failure::new(Exit::Usage, message, fix);
     let shot = arguments.shot.parse().ok().and_then(|id| project.list.shot(&id));
     let shot =
         shot.ok_or_else(|| wrong(format!("the list has no shot {:?}", arguments.shot), "see `seedpost status`"))?;
@@ -38,32 +38,15 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     }
     let mut desk = prepare(&project)?;
     let winner = TakeId { shot: shot.id.clone(), number: arguments.take };
-    let (id, price, seeded) = block_on(async {
+    let (id, plan) = block_on(async {
         let ledger = project.ledger().await?;
         let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
-        let won = takes.get(&winner).filter(|take| matches!(take.phase, Phase::Done(_)));
-        let won = won.ok_or_else(|| wrong(format!("{winner} has no clip"), "promote a take that is done"))?;
-        if won.plan.follows.as_ref().is_some_and(|follows| follows.change == Change::Promoted) {
-            return Err(wrong(format!("{winner} is a promotion itself"), "promote one of the drafts"));
-        }
-        let own = desk.prepared.iter().find(|prepared| prepared.shot.id == shot.id);
-        if won.plan.follows.is_none() && own.is_some_and(|own| own.plan.fingerprint != won.plan.fingerprint) {
-            let fix = "set the shot back to what the draft was, or sweep it anew";
-            return Err(wrong(format!("{} was changed since {winner} was rendered", shot.id), fix));
-        }
-        let follows = Follows { take: winner.to_string(), change: Change::Promoted };
-        if let Some((known, _)) = takes.iter().find(|(_, take)| take.plan.follows.as_ref() == Some(&follows)) {
-            return Err(wrong(format!("{winner} is promoted already, as {known}"), "run `seedpost run`"));
-        }
-        let full = || wrong(format!("{} has 99 takes already", shot.id), "use another shot id");
-        let number = free_number(shot, &takes).ok_or_else(full)?;
-        let id = TakeId { shot: shot.id.clone(), number };
-        let prepared = desk.add_follower(&project, shot, number, &follows)?;
-        let plan = prepared.plan.clone();
-        let (price, seeded) = (plan.estimate, prepared.shot.seed.is_some());
-        ledger.append(&id, 0, Event::Planned(plan)).await.map_err(|error| ledger_failure(&error))?;
-        Ok((id, price, seeded))
+        let (id, plan) = promotion(&project, &mut desk, shot, &winner, &takes)?;
+        let length = takes.get(&id).map_or(0, |take| take.length);
+        ledger.append(&id, length, Event::Planned(plan.clone())).await.map_err(|error| ledger_failure(&error))?;
+        Ok::<_, Failure>((id, plan))
     })??;
+    let (price, seeded) = (plan.estimate, shot.seed.is_some());
     if json {
         let (id, winner) = (id.to_string(), winner.to_string());
         result_json("promote", json!({ "take": id, "follows": winner, "usd_micros": price }));
@@ -74,4 +57,42 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
         note("seedance-2.0 takes no seed: the full take follows the same order, but will not be the same picture");
     }
     Ok(Exit::Done)
+}
+
+fn wrong(message: String, fix: &str) -> Failure {
+    Failure::new(Exit::Usage, message, fix)
+}
+
+/// The take that a winner is promoted to, and its plan.
+fn promotion<'p>(
+    project: &'p Project,
+    desk: &mut Desk<'p>,
+    shot: &'p Shot,
+    winner: &TakeId,
+    takes: &Takes,
+) -> Result<(TakeId, Plan), Failure> {
+    let won = takes.get(winner).filter(|take| matches!(take.phase, Phase::Done(_)));
+    let won = won.ok_or_else(|| wrong(format!("{winner} has no clip"), "promote a take that is done"))?;
+    if won.plan.follows.as_ref().is_some_and(|follows| follows.change == Change::Promoted) {
+        return Err(wrong(format!("{winner} is a promotion itself"), "promote one of the drafts"));
+    }
+    let own = desk.prepared.iter().find(|prepared| prepared.shot.id == shot.id);
+    if won.plan.follows.is_none() && own.is_some_and(|own| own.plan.fingerprint != won.plan.fingerprint) {
+        let fix = "set the shot back to what the draft was, or sweep it anew";
+        return Err(wrong(format!("{} was changed since {winner} was rendered", shot.id), fix));
+    }
+    let follows = Follows { take: winner.to_string(), change: Change::Promoted };
+    let known = takes.iter().find(|(_, take)| take.plan.follows.as_ref() == Some(&follows));
+    let full = || wrong(format!("{} has 99 takes already", shot.id), "use another shot id");
+    let number = known.map(|(id, _)| id.number).or_else(|| due::free_number(shot, takes)).ok_or_else(full)?;
+    let plan = desk.add_follower(project, shot, number, &follows)?.plan.clone();
+    if let Some((known, take)) = known {
+        // One that failed for nothing, or was planned for the shot as it was, is planned anew.
+        let stale = matches!(take.phase, Phase::Ready { .. }) && take.plan.fingerprint != plan.fingerprint;
+        let failed = matches!(take.phase, Phase::Failed(_)) && take.attempt() == Usd::ZERO;
+        if !stale && !failed {
+            return Err(wrong(format!("{winner} is promoted already, as {known}"), "run `seedpost run`"));
+        }
+    }
+    Ok((TakeId { shot: shot.id.clone(), number }, plan))
 }

@@ -62,7 +62,12 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
         if json {
             result_json("resolve", json!({ "take": id.to_string(), "state": take.phase.as_str() }));
         } else {
-            say(format_args!("{id} is settled: {}; `seedpost run` goes on with it", take.phase.as_str()));
+            let next = if matches!(take.phase, Phase::Failed(_)) {
+                "nothing is sent again by itself"
+            } else {
+                "`seedpost run` goes on with it"
+            };
+            say(format_args!("{id} is settled: {}; {next}", take.phase.as_str()));
         }
         Ok(Exit::Done)
     })?
@@ -212,10 +217,15 @@ async fn ask(
         plan.endpoint,
         take.committed
     ));
-    choose(id, found)
+    choose(id, take, found)
 }
 
-fn choose(id: &TakeId, found: Result<Found, String>) -> Result<Option<Resolution>, Failure> {
+fn choose(id: &TakeId, take: &Take, found: Result<Found, String>) -> Result<Option<Resolution>, Failure> {
+    let answers: &[&str] = match &take.phase {
+        Phase::Failed(_) => &["--not-charged"],
+        Phase::Rendered { .. } => &["--given-up"],
+        _ => &["--charged REQUEST_ID", "--not-charged", "--given-up"],
+    };
     let jobs = match found {
         Ok(Found::NoList) => {
             say("This provider has no list of requests that a program could read: look at its web page or bill.");
@@ -234,7 +244,7 @@ fn choose(id: &TakeId, found: Result<Found, String>) -> Result<Option<Resolution
             Vec::new()
         }
     };
-    if let ([only], true) = (jobs.as_slice(), std::io::stdin().is_terminal()) {
+    if let ([only], true, true) = (jobs.as_slice(), answers.len() > 1, std::io::stdin().is_terminal()) {
         let _ = write!(std::io::stderr(), "Is {} the request of {id}? [y/N] ", only.job.request_id);
         let mut answer = String::new();
         let _ = std::io::stdin().read_line(&mut answer);
@@ -242,8 +252,7 @@ fn choose(id: &TakeId, found: Result<Found, String>) -> Result<Option<Resolution
             return Ok(Some(Resolution::Charged(only.job.clone())));
         }
     }
-    note(format_args!(
-        "Say which it is:\n  seedpost resolve {id} --charged REQUEST_ID\n  seedpost resolve {id} --not-charged\n  seedpost resolve {id} --given-up"
-    ));
+    note("Say which it is:");
+    answers.iter().for_each(|answer| note(format_args!("  seedpost resolve {id} {answer}")));
     Ok(None)
 }

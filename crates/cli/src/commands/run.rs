@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{List, block_on};
 use crate::batch::{Approval, Batch};
 use crate::door::{self, KEY_LIMIT};
+use crate::due;
 use crate::finish::{Finish, Finished, Job, finish};
 use crate::interrupt;
 use crate::keys::Environment;
@@ -28,10 +29,10 @@ use crate::project::{Project, ledger_failure};
 pub(crate) struct Arguments {
     #[command(flatten)]
     list: List,
-    /// How many takes are under way at once; a key has room for 3, unless SEEDPOST_KEY_LIMIT says that the account
-    /// has more.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    concurrency: u16,
+    /// How many takes are under way at once, 2 without it; a key has room for 3, unless SEEDPOST_KEY_LIMIT says that
+    /// the account has more.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    concurrency: Option<u16>,
     /// How many minutes to wait for jobs under way; a later run goes on waiting. 0 asks once.
     #[arg(long, default_value_t = 60)]
     wait_minutes: u16,
@@ -62,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     project.sweep();
     let concurrency = concurrency(&project, arguments)?;
     let mut desk = prepare(&project)?;
-    let Rendered { outcomes, takes, orphans, shut } =
+    let Rendered { outcomes, takes, orphans, stale, shut, stopped } =
         block_on(render(&project, &mut desk, arguments, concurrency, style))??;
     let standing: Vec<Standing<'_>> = takes
         .iter()
@@ -77,11 +78,19 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     } else {
         report(&standing, &finished, worked);
     }
-    outcomes.iter().for_each(|(take, outcome)| explain(take, outcome));
+    explain_all(&standing, &outcomes);
     explain_standing(&standing, &outcomes);
+    for id in &stale {
+        note(format_args!("{id} was planned for the shot as it was, and is not sent"));
+        note("  fix: set the shot back, or `seedpost promote` the draft again");
+    }
     failures.iter().for_each(|(_, failure)| failure.tell());
     let unfinished = failures.first().map(|(_, failure)| failure.exit()).or(shut);
-    Ok(exit(&outcomes, &standing, &orphans, &finished, unfinished))
+    let counted: Vec<Standing<'_>> = standing.into_iter().filter(|(id, ..)| !stale.contains(id)).collect();
+    if stopped && outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Done | Outcome::Failed(_))) {
+        return Ok(Exit::Stopped);
+    }
+    Ok(exit(&outcomes, &counted, &orphans, &finished, unfinished))
 }
 
 /// What rendering has come to.
@@ -90,6 +99,10 @@ struct Rendered {
     takes: Vec<Placed>,
     /// Takes that the list does not name any more.
     orphans: Vec<Take>,
+    /// Planned followers that belong to what the list said once.
+    stale: Vec<TakeId>,
+    /// Whether Ctrl-C ended it with work left.
+    stopped: bool,
     /// How the program would end because of a door that could not be opened.
     shut: Option<Exit>,
 }
@@ -106,13 +119,14 @@ fn concurrency(project: &Project, arguments: &Arguments) -> Result<usize, Failur
     use seedpost_core::shot::ProviderName::Simulator;
     let paid = project.list.shots.iter().any(|shot| shot.render.provider != Simulator);
     let limit = door::key_limit(&Environment::read(&project.root))?;
-    if paid && arguments.concurrency > limit {
-        let message = format!("--concurrency {} is more than the key's room of {limit}", arguments.concurrency);
+    let Some(wanted) = arguments.concurrency else { return Ok(limit.min(2).into()) };
+    if paid && wanted > limit {
+        let message = format!("--concurrency {wanted} is more than the key's room of {limit}");
         let fix =
             format!("new accounts run 2 at once; set SEEDPOST_KEY_LIMIT where yours may have more than {KEY_LIMIT}");
         return Err(Failure::new(Exit::Usage, message, fix));
     }
-    Ok(arguments.concurrency.into())
+    Ok(wanted.into())
 }
 
 /// As [`Standing`], with the place of the shot on the desk.
@@ -150,8 +164,12 @@ async fn render<'p>(
     };
     let outcomes = batch.run(desk).await?;
     let shut = batch.tell_shut();
+    let stopped = *batch.stop.borrow();
     let mut all = batch.ledger.takes().await.map_err(failed)?;
     let times = batch.ledger.last_times().await.map_err(failed)?;
+    let stands = |(prepared, id): &(&Prepared<'_>, TakeId)| due::is_stale(desk, prepared, id, &all);
+    let each = desk.prepared.iter().flat_map(|prepared| prepared.takes().map(move |id| (prepared, id)));
+    let stale = each.filter(stands).map(|(_, id)| id).collect();
     let mut takes = Vec::new();
     for (index, prepared) in desk.prepared.iter().enumerate() {
         for id in prepared.takes() {
@@ -160,7 +178,7 @@ async fn render<'p>(
             takes.push((index, id, take, at));
         }
     }
-    Ok(Rendered { outcomes, takes, orphans: all.into_values().collect(), shut })
+    Ok(Rendered { outcomes, takes, orphans: all.into_values().collect(), stale, shut, stopped })
 }
 
 fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
@@ -270,6 +288,16 @@ fn explain(take: &TakeId, outcome: &Outcome) {
     note(format_args!("{take}: {}\n  fix: {fix}", words(outcome)));
 }
 
+/// Explains what became of takes, but for failures whose retry has the clip.
+fn explain_all(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
+    for (id, outcome) in outcomes {
+        let served = takes.iter().any(|(own, _, take, _)| own == id && is_served(id, take, takes));
+        if !(served && matches!(outcome, Outcome::Failed(_))) {
+            explain(id, outcome);
+        }
+    }
+}
+
 /// Explains takes that an earlier run left without a clip.
 fn explain_standing(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
     for (id, _, take, _) in takes.iter().filter(|(id, ..)| outcomes.iter().all(|(name, _)| name != id)) {
@@ -306,7 +334,7 @@ fn exit(
         Exit::Budget
     } else if let Some(unfinished) = unfinished {
         unfinished
-    } else if takes.iter().any(|(id, _, take, _)| !is_served(id, take, takes)) {
+    } else if takes.iter().any(|(id, _, take, _)| !is_served(id, take, takes)) || orphans.iter().any(due::is_open) {
         if done { Exit::Partly } else { Exit::Provider }
     } else if breach {
         Exit::Media

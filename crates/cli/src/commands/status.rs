@@ -107,14 +107,14 @@ fn show(project: &Project, takes: &BTreeMap<TakeId, Take>, json: bool) {
     say(rows);
     let limit = project.list.budget.map_or_else(|| "no limit".to_owned(), |limit| format!("of {limit}"));
     say(format_args!("committed {total} · budget {limit}"));
-    let unusable: Usd = unusable(project, takes).into_iter().map(|(_, take, _)| take.committed).sum();
+    let unusable: Usd = unusable(project, takes).into_iter().map(|one| one.amount).sum();
     if unusable > Usd::ZERO {
         say(format_args!("paid but unusable {unusable}: `seedpost status --unusable` lists it with request ids"));
     }
 }
 
 /// Takes that were or may have been paid for and cannot be used, and why.
-fn unusable<'t>(project: &Project, takes: &'t BTreeMap<TakeId, Take>) -> Vec<(&'t TakeId, &'t Take, String)> {
+fn unusable<'t>(project: &Project, takes: &'t BTreeMap<TakeId, Take>) -> Vec<Unusable<'t>> {
     let why = |id: &TakeId, take: &Take| match &take.phase {
         Phase::Failed(_) => Some(detail(take)),
         Phase::Done(_) => {
@@ -129,34 +129,64 @@ fn unusable<'t>(project: &Project, takes: &'t BTreeMap<TakeId, Take>) -> Vec<(&'
         }
         _ => None,
     };
-    let paid = takes.iter().filter(|(_, take)| take.committed > Usd::ZERO);
-    paid.filter_map(|(id, take)| Some((id, take, why(id, take)?))).collect()
+    let mut all = Vec::new();
+    for (id, take) in takes {
+        let earlier = |(request_id, amount): &(String, Usd)| Unusable {
+            id,
+            take,
+            request_id: Some(request_id.clone()),
+            amount: *amount,
+            billed: Some(*amount),
+            why: "an earlier attempt that made no clip".to_owned(),
+        };
+        all.extend(take.billed.iter().filter(|(_, amount)| *amount > Usd::ZERO).map(earlier));
+        let amount = take.committed.minus(take.before);
+        if let Some(why) = why(id, take).filter(|_| amount > Usd::ZERO) {
+            let request_id = take.job.as_ref().map(|job| job.request_id.clone());
+            all.push(Unusable { id, take, request_id, amount, billed: take.charged, why });
+        }
+    }
+    all
+}
+
+/// Money without a clip that can be used.
+struct Unusable<'t> {
+    id: &'t TakeId,
+    take: &'t Take,
+    request_id: Option<String>,
+    amount: Usd,
+    billed: Option<Usd>,
+    why: String,
 }
 
 fn show_unusable(project: &Project, takes: &BTreeMap<TakeId, Take>, json: bool) {
     let unusable = unusable(project, takes);
-    let total: Usd = unusable.iter().map(|(_, take, _)| take.committed).sum();
+    let total: Usd = unusable.iter().map(|one| one.amount).sum();
     if json {
-        let one = |(id, take, why): &(&TakeId, &Take, String)| {
-            let mut row = row(id, take);
-            row["why"] = why.as_str().into();
-            row["provider"] = take.plan.provider.as_str().into();
-            row["endpoint"] = take.plan.endpoint.as_str().into();
-            row
+        let one = |one: &Unusable<'_>| {
+            json!({
+                "take": one.id.to_string(),
+                "provider": one.take.plan.provider,
+                "endpoint": one.take.plan.endpoint,
+                "request_id": one.request_id,
+                "usd_micros": one.amount,
+                "usd_micros_charged": one.billed,
+                "why": one.why,
+            })
         };
         let rows: Vec<Value> = unusable.iter().map(one).collect();
         result_json("unusable", json!({ "takes": rows, "usd_micros": total }));
         return;
     }
     let mut rows = table(["TAKE", "PROVIDER", "REQUEST", "COST", "BILLED", "WHY"]);
-    for (id, take, why) in &unusable {
+    for one in &unusable {
         rows.add_row([
-            id.to_string(),
-            format!("{} {}", take.plan.provider.as_str(), take.plan.endpoint),
-            take.job.as_ref().map_or_else(String::new, |job| job.request_id.clone()),
-            take.committed.to_string(),
-            take.charged.map_or_else(|| "not read yet".to_owned(), |charged| charged.to_string()),
-            why.clone(),
+            one.id.to_string(),
+            format!("{} {}", one.take.plan.provider.as_str(), one.take.plan.endpoint),
+            one.request_id.clone().unwrap_or_default(),
+            one.amount.to_string(),
+            one.billed.map_or_else(|| "not read yet".to_owned(), |billed| billed.to_string()),
+            one.why.clone(),
         ]);
     }
     say(rows);

@@ -109,7 +109,8 @@ impl Provider for Ark {
         if order.draft {
             body.insert("draft".into(), true.into());
         }
-        if let Some(seed) = order.seed {
+        // A draft that is continued brings its own.
+        if let Some(seed) = order.seed.filter(|_| order.promotes.is_none()) {
             body.insert("seed".into(), seed.into());
         }
         if let Some((field, mark)) = &order.mark {
@@ -302,9 +303,9 @@ fn candidate(ark: &Ark, sought: &Sought, task: &Value) -> Option<Candidate> {
         (None, Some(_)) => None,
         (_, None) => {
             let kept = ["resolution", "ratio", "duration", "generate_audio"];
-            let differ = |key: &&str| !task[*key].is_null() && task[*key] != sought.body[*key];
+            let differ = |key: &str| !task[key].is_null() && task[key] != sought.body[key];
             let late = task["created_at"].as_u64().is_none_or(|at| at > sought.sent_ms / 1000 + CLOCKS);
-            if late || kept.iter().any(|key| differ(&key)) {
+            if late || kept.into_iter().any(differ) {
                 return None;
             }
             found(format!("the same settings, at about that time; {status}"), false)

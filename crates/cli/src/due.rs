@@ -1,0 +1,142 @@
+//! Which takes are to be sent now. A take that the list asks for and its retries are one wish: at most one of them is
+//! on its way, and once one of them has a clip, nothing more is sent for it.
+
+use std::collections::BTreeMap;
+
+use seedpost_core::change::Change;
+use seedpost_core::job::{Failure, FailureKind, Follows, Phase, Take};
+use seedpost_core::shot::{MAX_TAKES, Shot, TakeId};
+use seedpost_render::runner::may_repeat;
+
+use crate::prepare::{Desk, Prepared};
+
+/// What the ledger knows.
+pub(crate) type Takes = BTreeMap<TakeId, Take>;
+
+/// Whether a take is to be sent: it is new, or it failed, its books are closed, and its shot has changed or the cause
+/// may have passed.
+pub(crate) fn is_due(desk: &Desk<'_>, prepared: &Prepared<'_>, id: &TakeId, takes: &Takes) -> bool {
+    let Some(take) = takes.get(id) else { return true };
+    match &prepared.plan.follows {
+        None => {
+            let list = desk.shot(&id.shot);
+            root_is_due(prepared, id, take, takes) && !list.is_some_and(|shot| retry_comes_first(desk, shot, id, takes))
+        }
+        Some(follows) if follows.change == Change::Promoted => {
+            let waits = matches!(take.phase, Phase::Ready { .. });
+            !is_changed(prepared, take) && (waits || repeats(take))
+        }
+        Some(follows) => retry_is_due(desk, prepared, follows, id, take, takes),
+    }
+}
+
+fn root_is_due(prepared: &Prepared<'_>, id: &TakeId, take: &Take, takes: &Takes) -> bool {
+    let served = retries(id, takes).any(|(_, take)| is_sent(take));
+    let failed = matches!(take.phase, Phase::Failed(_));
+    let anew = failed && is_closed(take) && is_changed(prepared, take);
+    !served && (matches!(take.phase, Phase::Ready { .. }) || anew || repeats(take))
+}
+
+/// Whether the list wants another attempt rather than the same one again.
+fn retry_comes_first(desk: &Desk<'_>, shot: &Shot, root: &TakeId, takes: &Takes) -> bool {
+    let Some(take) = takes.get(root) else { return false };
+    let own = desk.prepared.iter().find(|own| own.shot.id == root.shot && own.plan.follows.is_none());
+    if own.is_none_or(|own| is_changed(own, take)) || !matches!(take.phase, Phase::Failed(_)) {
+        return false;
+    }
+    let tried = retries(root, takes).count();
+    let wanted = wanted(desk, shot, root);
+    tried > 0 && wanted.len() >= tried || next_retry(desk, shot, root, takes).is_some()
+}
+
+/// A retry is sent while it is the newest of its root, the root is still what failed, and the list still wants it.
+fn retry_is_due(
+    desk: &Desk<'_>,
+    prepared: &Prepared<'_>,
+    follows: &Follows,
+    id: &TakeId,
+    take: &Take,
+    takes: &Takes,
+) -> bool {
+    let Ok(root) = follows.take.parse::<TakeId>() else { return false };
+    let Some(shot) = desk.shot(&id.shot) else { return false };
+    let own = desk.prepared.iter().find(|own| own.shot.id == root.shot && own.plan.follows.is_none());
+    let root_stands = own.zip(takes.get(&root)).is_some_and(|(own, take)| !is_changed(own, take) && !is_sent(take));
+    let siblings: Vec<(&TakeId, &Take)> = retries(&root, takes).collect();
+    let newest = siblings.last().is_some_and(|(newest, _)| *newest == id);
+    let free = siblings.iter().all(|(other, take)| *other == id || !is_sent(take));
+    let still_wanted = wanted(desk, shot, &root).get(siblings.len() - 1) == Some(&follows.change);
+    let next = next_retry(desk, shot, &root, takes).is_some();
+    let open = matches!(take.phase, Phase::Ready { .. }) || repeats(take) && !next;
+    root_stands && newest && free && still_wanted && !is_changed(prepared, take) && open
+}
+
+/// Whether a planned follower belongs to what the list said once, and is not sent any more.
+pub(crate) fn is_stale(desk: &Desk<'_>, prepared: &Prepared<'_>, id: &TakeId, takes: &Takes) -> bool {
+    let waits = takes.get(id).is_some_and(|take| matches!(take.phase, Phase::Ready { .. }));
+    prepared.plan.follows.is_some() && waits && !is_due(desk, prepared, id, takes)
+}
+
+/// What is tried after a take and its retries, if the last of them failed in a way that calls for it, and the shot is
+/// still what failed.
+pub(crate) fn next_retry(desk: &Desk<'_>, shot: &Shot, root: &TakeId, takes: &Takes) -> Option<Follows> {
+    let own = desk.prepared.iter().find(|own| own.shot.id == root.shot && own.plan.follows.is_none())?;
+    let first = takes.get(root).filter(|take| !is_changed(own, take))?;
+    let tried: Vec<(&TakeId, &Take)> = retries(root, takes).collect();
+    let last = tried.last().map_or(first, |(_, take)| take);
+    let Phase::Failed(failure) = &last.phase else { return None };
+    if !calls_for_retry(failure) {
+        return None;
+    }
+    let change = wanted(desk, shot, root).into_iter().nth(tried.len())?;
+    Some(Follows { take: root.to_string(), change })
+}
+
+/// The changes that the list wants tried for a take, those left out that change nothing or that the model refuses.
+fn wanted(desk: &Desk<'_>, shot: &Shot, root: &TakeId) -> Vec<Change> {
+    let changes = (1..).zip(&shot.retry).filter_map(|(attempt, policy)| policy.change(shot, root.number, attempt));
+    changes.filter(|change| desk.suits(shot, *change)).collect()
+}
+
+/// The retries of a take, oldest first.
+fn retries<'t>(root: &TakeId, takes: &'t Takes) -> impl Iterator<Item = (&'t TakeId, &'t Take)> {
+    let name = root.to_string();
+    takes.iter().filter(move |(_, take)| {
+        let follows = take.plan.follows.as_ref();
+        follows.is_some_and(|follows| follows.take == name && follows.change != Change::Promoted)
+    })
+}
+
+/// Whether it failed for a passing cause and nothing is owed for it.
+fn repeats(take: &Take) -> bool {
+    matches!(&take.phase, Phase::Failed(failure) if is_closed(take) && may_repeat(failure))
+}
+
+/// Whether it is known what the last attempt cost: nothing, or what the bill says.
+fn is_closed(take: &Take) -> bool {
+    take.attempt() == seedpost_core::cost::Usd::ZERO || take.charged.is_some()
+}
+
+fn is_changed(prepared: &Prepared<'_>, take: &Take) -> bool {
+    take.plan.fingerprint != prepared.plan.fingerprint
+}
+
+/// Whether it has a clip, or may get one.
+pub(crate) fn is_sent(take: &Take) -> bool {
+    !matches!(take.phase, Phase::Ready { .. } | Phase::Failed(_))
+}
+
+/// Whether it is paid for and its clip is still to come.
+pub(crate) fn is_open(take: &Take) -> bool {
+    matches!(take.phase, Phase::Running { .. } | Phase::Rendered { .. })
+}
+
+fn calls_for_retry(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Moderated | FailureKind::TimedOut)
+}
+
+/// The first number after all takes of a shot, those that its list asks for among them.
+pub(crate) fn free_number(shot: &Shot, takes: &Takes) -> Option<u32> {
+    let known = takes.keys().filter(|id| id.shot == shot.id).map(|id| id.number).max().unwrap_or(0);
+    Some(known.max(shot.takes) + 1).filter(|number| *number <= MAX_TAKES)
+}
