@@ -333,3 +333,84 @@ fn nothing_is_adopted_on_a_likeness_alone() {
         assert_eq!(stage.simulator.bills().len(), 2, "{door:?}");
     }
 }
+
+/// Where the model takes a seed, no two requests of a shot are the same, whatever follows what.
+#[test]
+fn no_two_requests_of_a_seeded_shot_are_the_same() {
+    let stage = Stage::new();
+    stage.fail("A in the rain", "face", 4);
+    let keys = "model = \"seedance-1.5-pro\"\ntier = \"standard\"\nseed = 100\ntakes = 2\nretry = [\"new_seed\", \"shorter\"]";
+    let site = Site::new(Door::Fal, &stage.simulator, &shot("A", keys));
+    site.run(&RUN);
+    let bodies: Vec<String> = stage.sent().iter().map(|request| request["body"].to_string()).collect();
+    assert_eq!(bodies.len(), 6);
+    for (index, body) in bodies.iter().enumerate() {
+        assert!(!bodies[..index].contains(body), "{bodies:?}");
+    }
+    // A promoted draft has the seed of the draft that won.
+    let draft = "model = \"seedance-1.5-pro\"\ntier = \"standard\"\nseed = 100\ntakes = 3\ndraft = true";
+    let site = Site::new(Door::Fal, &stage.simulator, &shot("D", draft));
+    assert_eq!(site.run(&RUN).0, 0);
+    site.json(&["promote", "D", "3"]);
+    assert_eq!(site.run(&RUN).0, 0);
+    assert_eq!(stage.sent().last().unwrap()["body"]["seed"], 102);
+}
+
+#[test]
+fn one_wish_is_bought_once_whatever_becomes_of_the_retries_in_the_list() {
+    let stage = Stage::new();
+    stage.fail("A in the rain", "timeout", 3);
+    let site = Site::new(Door::Fal, &stage.simulator, &shot("A", "retry = [\"new_seed\", \"new_seed\"]"));
+    assert_eq!(site.run(&RUN).0, 6);
+    assert_eq!(stage.sent().len(), 3);
+    // The time-outs are free: without the line, the take itself is sent once more, and nothing beside it.
+    site.write(&shot("A", ""));
+    assert_eq!(site.json(&["plan"])["shots"].as_array().unwrap().iter().filter(|shot| shot["takes"] != 0).count(), 1);
+    let (code, out, err) = site.run(&RUN);
+    assert_eq!((code, stage.sent().len(), stage.simulator.bills().len()), (0, 4, 1), "{out}{err}");
+    assert!(!err.contains("fix: "), "a retry has served it: {err}");
+}
+
+#[test]
+fn a_late_bill_is_read_by_a_later_run_and_listed_where_there_is_no_clip() {
+    let stage = Stage::new();
+    stage.fail("A in the rain", "timeout", 1);
+    let bill = json!({ "call": "billing", "fault": "answer", "status": 500, "times": 0 });
+    stage.simulator.fault(&bill);
+    let site = Site::new(Door::Fal, &stage.simulator, &shot("A", ""));
+    assert_eq!(site.run(&RUN).0, 6);
+    assert_eq!(site.run(&RUN).0, 0);
+    assert_eq!(site.take("A_T01")["usd_micros_charged"], Value::Null);
+    support::tool("curl", &["--silent", "--request", "DELETE", &format!("{}/_simulator/faults", stage.simulator.url)]);
+    // The failed job was charged after all.
+    let failed = stage.simulator.requests().iter().find_map(|request| {
+        let path = request["path"].as_str()?;
+        let (_, id) = path.split_once("/requests/")?;
+        Some(id.split('/').next()?.to_owned())
+    });
+    let patch = json!({ "items": [{ "request_id": failed, "cost_estimate_nano_usd": 500_000_000_u64 }] });
+    stage.simulator.fault(&json!({ "call": "billing", "fault": "patch", "patch": patch }));
+    let (code, out, err) = site.run(&RUN);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(site.take("A_T01")["usd_micros"], 899_943 + 500_000);
+    let unusable = site.json(&["status", "--unusable"]);
+    assert_eq!((&unusable["takes"][0]["request_id"], &unusable["usd_micros"]), (&json!(failed), &json!(500_000)));
+    // The bill of the clip itself is still to come, and is taken over by the next run.
+    assert_eq!(site.run(&RUN).0, 0);
+    assert_eq!(site.take("A_T01")["usd_micros_charged"], 899_943);
+}
+
+#[test]
+fn what_a_person_settled_is_not_sent_again_by_itself() {
+    let stage = Stage::new();
+    stage.fail("A in the rain", "server", 1);
+    let site = Site::new(Door::Proxy('b'), &stage.simulator, &shot("A", ""));
+    assert_eq!(site.run(&RUN).0, 6);
+    assert_eq!(site.run(&["resolve", "A_T01", "--not-charged"]).0, 0);
+    assert_eq!(site.run(&RUN).0, 6);
+    assert_eq!(stage.sent().len(), 1);
+    assert_eq!(site.take("A_T01")["usd_micros"], 0);
+    site.write(&shot("A", "").replace("rain", "snow"));
+    assert_eq!(site.run(&RUN).0, 0);
+    assert_eq!(stage.sent().len(), 2);
+}
