@@ -94,8 +94,12 @@ impl Simulator {
     }
 
     pub(crate) fn start_with(folder: &Path, arguments: &[&str]) -> Simulator {
+        Simulator::start_at("127.0.0.1:0", folder, arguments)
+    }
+
+    pub(crate) fn start_at(listen: &str, folder: &Path, arguments: &[&str]) -> Simulator {
         let mut command = seedpost(folder);
-        command.args(["simulator", "--listen", "127.0.0.1:0"]).args(arguments);
+        command.args(["simulator", "--listen", listen]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
