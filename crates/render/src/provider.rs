@@ -11,6 +11,8 @@ pub mod proxy;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use seedpost_core::catalog::Mode;
 use seedpost_core::cost::{Reservation, ToldPrice, Usd};
 use seedpost_core::job::{Failure, JobRef};
@@ -280,7 +282,8 @@ pub fn record(body: &Value) -> Value {
     match body {
         Value::String(text) => match text.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
             Some((kind, data)) => {
-                json!(format!("data:{kind};sha256={:x};length={}", Sha256::digest(data.as_bytes()), data.len()))
+                let bytes = STANDARD.decode(data).unwrap_or_else(|_| data.as_bytes().to_vec());
+                json!(format!("data:{kind};sha256={:x};length={}", Sha256::digest(&bytes), bytes.len()))
             }
             None => body.clone(),
         },
@@ -315,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_ledger_keeps_no_files() {
-        let body = json!({ "images": ["data:image/png;base64,abc", "https://a/b.png"], "prompt": "data: none" });
+        let body = json!({ "images": ["data:image/png;base64,YWJj", "https://a/b.png"], "prompt": "data: none" });
         let kept = record(&body);
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(kept["images"][0], json!(format!("data:image/png;sha256={digest};length=3")));
