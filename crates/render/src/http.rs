@@ -16,6 +16,8 @@ use crate::provider::{CallError, SetupError, SubmitError};
 pub(crate) const CALL: Duration = Duration::from_secs(300);
 /// How long an upload may take.
 const UPLOAD: Duration = Duration::from_secs(3600);
+/// The slowest line that uploads are waited for, in bytes a second.
+const SLOWEST: usize = 16 << 10;
 /// The largest answer that is read into memory, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
 
@@ -52,6 +54,12 @@ pub(crate) fn client(api: &Url) -> Result<Client, reqwest::Error> {
 /// What goes to this machine goes without TLS, and so must not pass a proxy of the environment.
 fn direct(builder: ClientBuilder, api: &Url) -> ClientBuilder {
     if is_this_machine(api) { builder.no_proxy() } else { builder }
+}
+
+/// How long so many bytes may take on their way out: as long as over a slow line, and the answer's time.
+pub(crate) fn upload_time(bytes: usize) -> Duration {
+    let way = Duration::from_secs(u64::try_from(bytes / SLOWEST).unwrap_or(u64::MAX));
+    way.saturating_add(patience()).min(UPLOAD)
 }
 
 /// Makes a client for bytes on their way out, which may take their time: the other side says nothing meanwhile.

@@ -42,7 +42,8 @@ impl Fal {
     }
 
     async fn put(&self, to: Url, upload: &Upload, bytes: Vec<u8>) -> Result<(), CallError> {
-        let put = self.uploader.put(to).header("content-type", &upload.content_type).body(bytes);
+        let time = http::upload_time(bytes.len());
+        let put = self.uploader.put(to).timeout(time).header("content-type", &upload.content_type).body(bytes);
         let answer = http::call(put).await?;
         if answer.status / 100 == 2 { Ok(()) } else { Err(answer.error("upload", KEY)) }
     }
@@ -56,7 +57,8 @@ impl Fal {
         };
         let mut parts = Vec::new();
         for (number, part) in (1..).zip(bytes.chunks(PART)) {
-            let answer = http::call(self.uploader.put(beside(&number.to_string())).body(part.to_vec())).await?;
+            let put = self.uploader.put(beside(&number.to_string())).timeout(http::upload_time(part.len()));
+            let answer = http::call(put.body(part.to_vec())).await?;
             let etag = answer.header("etag").filter(|_| answer.status / 100 == 2);
             let etag = etag.ok_or_else(|| answer.error("upload of a part", KEY))?;
             parts.push(json!({ "partNumber": number, "etag": etag }));
