@@ -75,6 +75,9 @@ pub struct Sent {
     pub sha256: String,
     /// The host, with its port where that is not the usual one.
     pub host: String,
+    /// Whether it goes within the request itself, and so only when that goes.
+    #[serde(default)]
+    pub within: bool,
 }
 
 /// What is asked for, fixed before anything is sent.
@@ -512,7 +515,7 @@ pub(crate) mod tests {
             Just(Event::SubmitRefused(failure(false))),
             Just(Event::SubmitUnknown { reason: String::new() }),
             Just(Event::Rendered { url: String::new(), charged: None, last_frame: None }),
-            Just(Event::Sent(Sent { file: String::new(), sha256: String::new(), host: String::new() })),
+            Just(Event::Sent(Sent { file: String::new(), sha256: String::new(), host: String::new(), within: false })),
             Just(Event::Charged { request_id: "r".into(), amount: Usd::from_micros(7) }),
             any::<bool>().prop_map(move |owed| Event::RenderFailed(failure(owed))),
             Just(Event::Downloaded(Delivery { sha256: String::new(), bytes: 1 })),

@@ -447,10 +447,11 @@ impl<'a> Runner<'a> {
             .when(|error| error.transient)
             .adjust(as_asked);
         let placed = self.or_stopped(place).await??;
-        let sent = Sent { file: upload.file_name.clone(), sha256: upload.sha256.clone(), host: placed.host };
+        let within = placed.address.starts_with("data:");
+        let sent = Sent { file: upload.file_name.clone(), sha256: upload.sha256.clone(), host: placed.host, within };
         *take = self.ledger.append(&work.take, take.length, Event::Sent(sent)).await?;
         // What is sent within each request would only fill memory.
-        if !placed.address.starts_with("data:") {
+        if !within {
             self.placed.lock().await.insert(upload.clone(), placed.address.clone());
         }
         Ok(placed.address)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use seedpost_core::cost::Usd;
-use seedpost_core::job::{Event, FailureKind, Phase, Take};
+use seedpost_core::job::{Event, FailureKind, Phase, Sent, Take};
 use seedpost_core::shot::TakeId;
 use seedpost_core::spec::Weight;
 use seedpost_render::ledger::Ledger;
@@ -199,14 +199,27 @@ type Hosts = BTreeMap<String, BTreeMap<(String, String), Vec<String>>>;
 async fn hosts(ledger: &Ledger, takes: &BTreeMap<TakeId, Take>) -> Result<Hosts, Failure> {
     let mut hosts = Hosts::new();
     for id in takes.keys() {
+        // What goes within a request has gone nowhere before that.
+        let mut waiting = Vec::new();
         for line in ledger.history(id).await.map_err(|error| ledger_failure(&error))? {
-            if let Event::Sent(sent) = line.event {
-                let takes = hosts.entry(sent.host).or_default().entry((sent.file, sent.sha256)).or_default();
-                takes.push(id.to_string());
+            match line.event {
+                Event::Planned(_) => waiting.clear(),
+                Event::Sent(sent) if sent.within => waiting.push(sent),
+                Event::Sent(sent) => add(&mut hosts, id, sent),
+                Event::SubmitIntended { .. } => waiting.drain(..).for_each(|sent| add(&mut hosts, id, sent)),
+                _ => {}
             }
         }
     }
     Ok(hosts)
+}
+
+fn add(hosts: &mut Hosts, id: &TakeId, sent: Sent) {
+    let takes = hosts.entry(sent.host).or_default().entry((sent.file, sent.sha256)).or_default();
+    let name = id.to_string();
+    if !takes.contains(&name) {
+        takes.push(name);
+    }
 }
 
 fn show_hosts(hosts: &Hosts, json: bool) {
