@@ -90,7 +90,8 @@ pub(crate) async fn open(project: &Project, way: &Way) -> Result<Door, Failure> 
 }
 
 fn is_near(address: &str) -> bool {
-    ["://127.0.0.1", "://[::1]", "://localhost"].iter().any(|host| address.contains(host))
+    let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.is_some_and(|host| matches!(host.as_str(), "127.0.0.1" | "[::1]" | "localhost"))
 }
 
 fn usable<T>(door: Result<T, SetupError>) -> Result<T, Failure> {

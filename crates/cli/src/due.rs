@@ -17,6 +17,9 @@ pub(crate) type Takes = BTreeMap<TakeId, Take>;
 /// may have passed.
 pub(crate) fn is_due(desk: &Desk<'_>, prepared: &Prepared<'_>, id: &TakeId, takes: &Takes) -> bool {
     let Some(take) = takes.get(id) else { return true };
+    if matches!(take.phase, Phase::Done(_)) {
+        return false;
+    }
     match &prepared.plan.follows {
         None => {
             let list = desk.shot(&id.shot);
@@ -40,8 +43,7 @@ fn root_is_due(prepared: &Prepared<'_>, id: &TakeId, take: &Take, takes: &Takes)
 /// Whether the list wants another attempt rather than the same one again.
 fn retry_comes_first(desk: &Desk<'_>, shot: &Shot, root: &TakeId, takes: &Takes) -> bool {
     let Some(take) = takes.get(root) else { return false };
-    let own = desk.prepared.iter().find(|own| own.shot.id == root.shot && own.plan.follows.is_none());
-    if own.is_none_or(|own| is_changed(own, take)) || !matches!(take.phase, Phase::Failed(_)) {
+    if !matches!(take.phase, Phase::Failed(_)) || desk.is_changed(&root.shot, take) {
         return false;
     }
     let tried = retries(root, takes).count();
@@ -60,8 +62,7 @@ fn retry_is_due(
 ) -> bool {
     let Ok(root) = follows.take.parse::<TakeId>() else { return false };
     let Some(shot) = desk.shot(&id.shot) else { return false };
-    let own = desk.prepared.iter().find(|own| own.shot.id == root.shot && own.plan.follows.is_none());
-    let root_stands = own.zip(takes.get(&root)).is_some_and(|(own, take)| !is_changed(own, take) && !is_sent(take));
+    let root_stands = takes.get(&root).is_some_and(|take| !desk.is_changed(&root.shot, take) && !is_sent(take));
     let siblings: Vec<(&TakeId, &Take)> = retries(&root, takes).collect();
     let newest = siblings.last().is_some_and(|(newest, _)| *newest == id);
     let free = siblings.iter().all(|(other, take)| *other == id || !is_sent(take));
@@ -80,8 +81,7 @@ pub(crate) fn is_stale(desk: &Desk<'_>, prepared: &Prepared<'_>, id: &TakeId, ta
 /// What is tried after a take and its retries, if the last of them failed in a way that calls for it, and the shot is
 /// still what failed.
 pub(crate) fn next_retry(desk: &Desk<'_>, shot: &Shot, root: &TakeId, takes: &Takes) -> Option<Follows> {
-    let own = desk.prepared.iter().find(|own| own.shot.id == root.shot && own.plan.follows.is_none())?;
-    let first = takes.get(root).filter(|take| !is_changed(own, take))?;
+    let first = takes.get(root).filter(|take| !desk.is_changed(&root.shot, take))?;
     let tried: Vec<(&TakeId, &Take)> = retries(root, takes).collect();
     let last = tried.last().map_or(first, |(_, take)| take);
     let Phase::Failed(failure) = &last.phase else { return None };
@@ -101,7 +101,8 @@ fn wanted(desk: &Desk<'_>, shot: &Shot, root: &TakeId) -> Vec<Change> {
 /// The retries of a take, oldest first.
 fn retries<'t>(root: &TakeId, takes: &'t Takes) -> impl Iterator<Item = (&'t TakeId, &'t Take)> {
     let name = root.to_string();
-    takes.iter().filter(move |(_, take)| {
+    let of_the_shot = |number| TakeId { shot: root.shot.clone(), number };
+    takes.range(of_the_shot(0)..=of_the_shot(MAX_TAKES)).filter(move |(_, take)| {
         let follows = take.plan.follows.as_ref();
         follows.is_some_and(|follows| follows.take == name && follows.change != Change::Promoted)
     })

@@ -51,7 +51,9 @@ pub(crate) struct Desk<'p> {
     measured: Measured,
     trim: TrimPlan,
     told: Vec<(String, ToldPrice)>,
-    list: &'p [Shot],
+    list: BTreeMap<&'p ShotId, &'p Shot>,
+    /// What each shot's own takes ask for, as the list stands.
+    fingerprints: BTreeMap<&'p ShotId, String>,
 }
 
 /// Checks the whole list and prepares every shot, on all cores.
@@ -62,7 +64,10 @@ pub(crate) fn prepare(project: &Project) -> Result<Desk<'_>, Failure> {
     let (measured, verdicts) = judged(project, &Bar::hidden())?;
     let trim = TrimPlan::of(project, &measured, None, false)?;
     let prepared = prepare_with(project, &measured, &verdicts, &trim, &Bar::hidden())?;
-    Ok(Desk { prepared, measured, trim, told: Vec::new(), list: &project.list.shots })
+    let list = project.list.shots.iter().map(|shot| (&shot.id, shot)).collect();
+    let own = project.list.shots.iter().zip(&prepared);
+    let fingerprints = own.map(|(shot, prepared)| (&shot.id, prepared.plan.fingerprint.clone())).collect();
+    Ok(Desk { prepared, measured, trim, told: Vec::new(), list, fingerprints })
 }
 
 impl<'p> Desk<'p> {
@@ -80,7 +85,12 @@ impl<'p> Desk<'p> {
 
     /// A shot as the list has it.
     pub(crate) fn shot(&self, id: &ShotId) -> Option<&'p Shot> {
-        self.list.iter().find(|shot| shot.id == *id)
+        self.list.get(id).copied()
+    }
+
+    /// Whether a shot has changed since one of its own takes was planned.
+    pub(crate) fn is_changed(&self, id: &ShotId, take: &Take) -> bool {
+        self.fingerprints.get(id).is_none_or(|own| *own != take.plan.fingerprint)
     }
 
     /// Whether the model takes a shot as a change would have it.

@@ -339,7 +339,8 @@ fn nothing_is_adopted_on_a_likeness_alone() {
 fn no_two_requests_of_a_seeded_shot_are_the_same() {
     let stage = Stage::new();
     stage.fail("A in the rain", "face", 4);
-    let keys = "model = \"seedance-1.5-pro\"\ntier = \"standard\"\nseed = 100\ntakes = 2\nretry = [\"new_seed\", \"shorter\"]";
+    let keys =
+        "model = \"seedance-1.5-pro\"\ntier = \"standard\"\nseed = 100\ntakes = 2\nretry = [\"new_seed\", \"shorter\"]";
     let site = Site::new(Door::Fal, &stage.simulator, &shot("A", keys));
     site.run(&RUN);
     let bodies: Vec<String> = stage.sent().iter().map(|request| request["body"].to_string()).collect();

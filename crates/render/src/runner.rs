@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, OnceCell, mpsc, watch};
 
 use crate::fetch::Fetcher;
 use crate::ledger::{Ledger, LedgerError};
-use crate::provider::{CallError, Order, Progress, Provider, SubmitError, Upload, record};
+use crate::provider::{CallError, Order, Placed, Progress, Provider, SubmitError, Upload, record};
 use crate::slots::{Slot, Slots};
 use crate::wake::Wakes;
 pub use delivery::TEMPORARY;
@@ -176,7 +176,7 @@ pub struct Runner<'a> {
     /// Who watches.
     pub notices: mpsc::UnboundedSender<Notice>,
     /// Addresses of files that this run has handed over already.
-    placed: Mutex<HashMap<Upload, String>>,
+    placed: Mutex<HashMap<Upload, Arc<OnceCell<Placed>>>>,
     /// Made once: it reads this machine's certificates.
     fetcher: OnceCell<Fetcher>,
     /// The database's clock, and when it was asked.
@@ -366,6 +366,8 @@ impl<'a> Runner<'a> {
             order = second.clone();
         }
         order.mark = work.mark.clone().map(|field| (field, format!("sp_{}", uuid::Uuid::now_v7().simple())));
+        // Nothing leaves this machine for a request that the budget does not allow.
+        self.ledger.budget().await?.reserve(take.plan.estimate).map_err(LedgerError::from)?;
         self.fill(work, &mut take, &mut order).await?;
         let body = self.provider.body(&take.plan.endpoint, &order);
         let (take, reservation) =
@@ -438,23 +440,22 @@ impl<'a> Runner<'a> {
             Input::Url(url) => return Ok(url.clone()),
             Input::File(upload) => upload,
         };
-        if let Some(address) = self.placed.lock().await.get(upload) {
-            return Ok(address.clone());
+        // Takes that need the same file at the same time wait for one upload of it.
+        let cell = self.placed.lock().await.entry(upload.clone()).or_default().clone();
+        let place = || async {
+            self.notify(work, "upload", upload.file_name.clone());
+            let place = (|| self.provider.place(upload)).retry(patience(self.manner.pace));
+            place.when(|error| error.transient).adjust(as_asked).await
+        };
+        let Placed { address, host } = self.or_stopped(cell.get_or_try_init(place)).await??.clone();
+        let within = address.starts_with("data:");
+        if within {
+            // What is sent within each request would only fill memory.
+            self.placed.lock().await.remove(upload);
         }
-        self.notify(work, "upload", upload.file_name.clone());
-        let place = (|| self.provider.place(upload))
-            .retry(patience(self.manner.pace))
-            .when(|error| error.transient)
-            .adjust(as_asked);
-        let placed = self.or_stopped(place).await??;
-        let within = placed.address.starts_with("data:");
-        let sent = Sent { file: upload.file_name.clone(), sha256: upload.sha256.clone(), host: placed.host, within };
+        let sent = Sent { file: upload.file_name.clone(), sha256: upload.sha256.clone(), host, within };
         *take = self.ledger.append(&work.take, take.length, Event::Sent(sent)).await?;
-        // What is sent within each request would only fill memory.
-        if !within {
-            self.placed.lock().await.insert(upload.clone(), placed.address.clone());
-        }
-        Ok(placed.address)
+        Ok(address)
     }
 
     async fn poll(&self, work: &Work, take: &Take, job: &JobRef, logs: &mut Vec<String>) -> Result<Take, Halt> {
