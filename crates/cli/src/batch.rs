@@ -22,7 +22,7 @@ use crate::due::{self, is_sent};
 use crate::output::{Exit, Failure, note};
 use crate::prepare::{Desk, Prepared};
 use crate::progress::{Progress, Style};
-use crate::project::{Project, digest, ledger_failure, make_folder, with_worker, write_by_name};
+use crate::project::{Project, digest, ledger_failure, with_worker, write_by_name};
 use crate::webhook::{wakes, webhook_urls};
 
 /// The largest clip that is fetched, in bytes.
@@ -70,7 +70,7 @@ impl<'p> Batch<'p> {
             if self.plan_due(desk, &takes, &touched).await? {
                 takes = self.takes().await?;
             }
-            let errands = self.errands(desk, &takes, &touched)?;
+            let errands = self.errands(desk, &takes, &touched);
             if errands.is_empty() {
                 break;
             }
@@ -181,12 +181,7 @@ impl<'p> Batch<'p> {
 
     /// Takes with something to do that were not touched in this run, and whose parents have their clips. Jobs that
     /// are under way are asked after even where the list does not name them any more.
-    fn errands(
-        &self,
-        desk: &Desk<'p>,
-        takes: &BTreeMap<TakeId, Take>,
-        touched: &BTreeSet<TakeId>,
-    ) -> Result<Vec<Errand>, Failure> {
+    fn errands(&self, desk: &Desk<'p>, takes: &BTreeMap<TakeId, Take>, touched: &BTreeSet<TakeId>) -> Vec<Errand> {
         let parents: BTreeSet<&str> = desk
             .prepared
             .iter()
@@ -210,22 +205,21 @@ impl<'p> Batch<'p> {
                     let Some(frame) = self.parent_frame(desk, takes, &work.take, parent.as_str()) else { continue };
                     work.first_frame = Some(Input::File(frame));
                 }
-                errands.push(self.errand(take, work)?);
+                errands.push(Self::errand(take, work));
             }
         }
         for (id, take) in takes.iter().filter(|(id, take)| !named.contains(id) && is_sent(take) && !rests(take)) {
             if !touched.contains(id) {
                 note(format_args!("{id} is under way, though the list does not ask for it any more"));
-                errands.push(self.errand(take, Work::under_way(id.clone(), self.project.clip(id)))?);
+                errands.push(Self::errand(take, Work::under_way(id.clone(), self.project.clip(id))));
             }
         }
-        Ok(errands)
+        errands
     }
 
-    fn errand(&self, take: &Take, work: Work) -> Result<Errand, Failure> {
-        make_folder(&self.project.take_folder(&work.take))?;
+    fn errand(take: &Take, work: Work) -> Errand {
         let price = if is_sent(take) { Usd::ZERO } else { take.plan.estimate };
-        Ok(Errand { way: Way::of(&take.plan), work, price })
+        Errand { way: Way::of(&take.plan), work, price }
     }
 
     /// Plans takes that are new, and those that changed or failed and may be sent again; answers whether there were

@@ -18,7 +18,7 @@ use crate::output::{Exit, Failure};
 use crate::project::{Project, worker_program};
 
 /// How jobs are asked after: what runs on this machine is near, providers take a minute or more.
-const NEAR: PollPace = PollPace { least_ms: 100, most_ms: 1000 };
+const NEAR: PollPace = PollPace { least_ms: 50, most_ms: 1000 };
 const FAR: PollPace = PollPace { least_ms: 2000, most_ms: 15_000 };
 /// How many jobs a key may have under way, unless `SEEDPOST_KEY_LIMIT` says that the account has more.
 pub(crate) const KEY_LIMIT: u16 = 3;

@@ -7,7 +7,7 @@ mod delivery;
 mod reconcile;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,7 @@ pub struct Work {
     pub first_frame: Option<Input>,
     /// The last frame.
     pub last_frame: Option<Input>,
-    /// The clip's final name; its folder exists.
+    /// The clip's final name.
     pub clip: PathBuf,
 }
 
@@ -260,6 +260,8 @@ impl<'a> Runner<'a> {
 
     async fn steps(&self, work: &Work) -> Result<Take, Halt> {
         let _slot = self.slot(work).await?;
+        let folder = work.clip.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(|error| Halt::Disk { path: folder.to_owned(), error })?;
         let (mut deferrals, mut polls, mut downloads, mut looks) = (0, 0, 0, 0);
         let mut logs = Vec::new();
         let begun = Instant::now();
@@ -504,7 +506,7 @@ impl<'a> Runner<'a> {
 /// Eight more tries, for calls that cost nothing: within about half a minute where the provider is far.
 fn patience(pace: PollPace) -> ExponentialBuilder {
     ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(pace.least_ms / 4))
+        .with_min_delay(Duration::from_millis((pace.least_ms / 4).max(25)))
         .with_max_delay(Duration::from_millis(pace.most_ms / 2))
         .with_max_times(8)
         .with_jitter()

@@ -1,5 +1,8 @@
 //! What the provider's own records say: requests whose reply was lost, and what finished jobs cost.
 
+use std::collections::HashMap;
+
+use seedpost_core::cost::Usd;
 use seedpost_core::job::{Event, JobRef, Phase, Resolution, Take};
 use seedpost_core::shot::TakeId;
 
@@ -42,19 +45,18 @@ impl Runner<'_> {
     /// Asks the provider's bill what takes cost whose charge is not known; answers how many it told.
     pub async fn settle(&self, takes: &[(TakeId, Take)]) -> Result<usize, String> {
         let jobs: Vec<JobRef> = takes.iter().flat_map(|(_, take)| unbilled(take)).cloned().collect();
-        let charges = self.provider.charges(&jobs).await.map_err(|error| error.message)?;
-        let mut told = 0;
+        let charges: HashMap<String, Usd> =
+            self.provider.charges(&jobs).await.map_err(|error| error.message)?.into_iter().collect();
+        let mut events = Vec::new();
         for (id, take) in takes {
-            let mut length = take.length;
-            for job in unbilled(take) {
-                let Some((request_id, amount)) = charges.iter().find(|(request, _)| *request == job.request_id) else {
-                    continue;
-                };
+            let told = unbilled(take).filter_map(|job| charges.get_key_value(&job.request_id));
+            for (length, (request_id, amount)) in (take.length..).zip(told) {
                 let event = Event::Charged { request_id: request_id.clone(), amount: *amount };
-                length = self.ledger.append(id, length, event).await.map_err(|error| error.to_string())?.length;
-                told += 1;
+                events.push((id.clone(), length, event));
             }
         }
+        let told = events.len();
+        self.ledger.append_all(events).await.map_err(|error| error.to_string())?;
         Ok(told)
     }
 }
