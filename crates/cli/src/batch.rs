@@ -64,6 +64,7 @@ impl<'p> Batch<'p> {
     pub(crate) async fn run(&self, desk: &mut Desk<'p>) -> Result<Vec<(TakeId, Outcome)>, Failure> {
         let mut outcomes: Vec<(TakeId, Outcome)> = Vec::new();
         let mut touched = BTreeSet::new();
+        warn_of_changes(desk, &self.takes().await?);
         while !*self.stop.borrow() {
             let mut takes = self.takes().await?;
             self.plan_retries(desk, &mut takes).await?;
@@ -193,9 +194,7 @@ impl<'p> Batch<'p> {
             for id in prepared.takes() {
                 named.insert(id.clone());
                 let Some(take) = takes.get(&id).filter(|take| !touched.contains(&id) && !rests(take)) else { continue };
-                if is_sent(take) {
-                    warn_if_changed(prepared, &id, take);
-                } else if !due::is_due(desk, prepared, &id, takes) {
+                if !is_sent(take) && !due::is_due(desk, prepared, &id, takes) {
                     continue;
                 }
                 let mut work = prepared.work(self.project, id);
@@ -369,11 +368,16 @@ fn rests(take: &Take) -> bool {
     matches!(take.phase, Phase::Done(_) | Phase::Failed(_))
 }
 
-fn warn_if_changed(prepared: &Prepared<'_>, id: &TakeId, take: &Take) {
-    if take.plan.fingerprint != prepared.plan.fingerprint {
-        let door = take.plan.provider.as_str();
-        note(format_args!("warning: {id} was sent to {door} before its shot, files or provider were changed"));
-        note("  fix: raise `takes` for a new one; keep trials on the simulator in a folder of their own");
+/// What was sent stays what it was when its shot, files or provider change.
+fn warn_of_changes(desk: &Desk<'_>, takes: &BTreeMap<TakeId, Take>) {
+    let each = desk.prepared.iter().flat_map(|prepared| prepared.takes().map(move |id| (prepared, id)));
+    for (prepared, id) in each {
+        let sent = takes.get(&id).filter(|take| is_sent(take) && take.plan.fingerprint != prepared.plan.fingerprint);
+        if let Some(take) = sent {
+            let door = take.plan.provider.as_str();
+            note(format_args!("warning: {id} was sent to {door} before its shot, files or provider were changed"));
+            note("  fix: raise `takes` for a new one; keep trials on the simulator in a folder of their own");
+        }
     }
 }
 

@@ -173,3 +173,52 @@ fn an_address_without_tls_gets_no_key() {
         assert!(code == 2 && err.contains(&format!("{} is not set", door.key())), "{err}");
     }
 }
+
+/// Everything that a whole job leaves behind and says: facts, packages, timelines, tables, a ledger. The harness looks
+/// through what is said, and here through every file.
+#[test]
+fn a_whole_job_leaves_no_key_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = canned(folder.path());
+    for door in Door::PROVIDERS {
+        let (_, shots) = own_list(door);
+        let site = Site::new(door, &simulator, &shots).with_references();
+        for arguments in [
+            &["check"][..],
+            &["plan", "--json"],
+            &["run", "--progress", "json"],
+            &["status", "--json"],
+            &["status", "--hosts"],
+            &["status", "--unusable"],
+            &["resolve", "TEXT_T01"],
+            &["turnover", "--json"],
+            &["export", "--out", "cut"],
+            &["doctor"],
+        ] {
+            site.run(arguments);
+        }
+        assert!(site.folder.path().join("takes/TEXT/T01/facts.json").exists(), "{door:?}");
+        assert!(site.folder.path().join("turnover/Untitled_v001/manifest.json").exists(), "{door:?}");
+        site.holds_no_key();
+    }
+    // Nor does the simulator keep any.
+    let jobs = std::fs::read_dir(folder.path()).unwrap();
+    for entry in jobs.flatten().filter(|entry| entry.path().is_file()) {
+        assert!(!String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).contains(KEY));
+    }
+}
+
+/// fal's stream tells each line of the log as it comes; polling tells them too.
+#[test]
+fn logs_are_shown_while_a_job_renders() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start(folder.path());
+    for arguments in [&["run", "--no-finish", "--follow"][..], &["run", "--no-finish"]] {
+        let site = Site::new(Door::Fal, &simulator, "[[shot]]\nid = \"S1\"\nprompt = \"a\"\nduration = 15\n");
+        let (code, out, err) = site.run(arguments);
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(err.contains("rendering  sampling"), "{arguments:?}: {err}");
+    }
+    let streamed = |request: &&Value| request["path"].as_str().unwrap().ends_with("/status/stream");
+    assert_eq!(simulator.requests().iter().filter(streamed).count(), 1);
+}

@@ -158,13 +158,14 @@ def main():
 
 
 def go_on(tasks, model):
-    settings = {"resolution": "480p", "ratio": "16:9", "duration": 4, "watermark": False, "seed": 2147483647}
+    settings = {"resolution": "480p", "ratio": "16:9", "duration": 4, "watermark": False}
     content = [text("A draft of the first generation.")]
-    draft = tasks.create(model=model, content=content, draft=True, generate_audio=False, **settings)
+    draft = tasks.create(model=model, content=content, draft=True, generate_audio=False, seed=2147483647, **settings)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while tasks.get(task_id=draft.id).status != "succeeded":
         assert time.monotonic() < deadline, "the draft is never done"
         time.sleep(0.05)
+    # The draft brings its seed with it.
     continued = [{"type": "draft_task", "draft_task": {"id": draft.id}}]
     tasks.create(model=model, content=continued, generate_audio=True, **settings)
 
