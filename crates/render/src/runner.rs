@@ -5,6 +5,7 @@
 
 mod delivery;
 mod reconcile;
+mod work;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,20 +14,19 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::StreamExt as _;
-use seedpost_core::catalog::Mode;
 use seedpost_core::cost::Reservation;
-use seedpost_core::job::{Event, Failure, FailureKind, JobRef, Phase, Plan, PollPace, Sent, Step, Take, next_step};
-use seedpost_core::shot::{ShotDuration, TakeId};
+use seedpost_core::job::{Event, Failure, FailureKind, JobRef, Phase, PollPace, Sent, Step, Take, next_step};
+use seedpost_core::shot::TakeId;
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell, mpsc, watch};
 
 use crate::fetch::Fetcher;
 use crate::ledger::{Ledger, LedgerError};
 use crate::provider::{CallError, Order, Placed, Progress, Provider, SubmitError, Upload, record};
-use crate::slots::{Slot, Slots};
-use crate::wake::Wakes;
+use crate::slots::Slot;
 pub use delivery::TEMPORARY;
 pub use reconcile::{find, unbilled};
+pub use work::{Input, Manner, Notice, Outcome, Work};
 
 /// How often a submit that did not arrive is tried in one run.
 const MAX_DEFERRALS: u32 = 5;
@@ -36,132 +36,6 @@ const MAX_DOWNLOADS: u32 = 3;
 const LEAST_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the end of a stream is waited for before the job is asked after once more.
 const STREAM: Duration = Duration::from_secs(60);
-
-/// Where a reference comes from.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// An address that the provider reads by itself.
-    Url(String),
-    /// A local file, handed over first.
-    File(Upload),
-}
-
-/// A take and what it needs.
-#[derive(Debug, Clone)]
-pub struct Work {
-    /// The take; its plan stands in the ledger.
-    pub take: TakeId,
-    /// What is asked for; its addresses are empty and filled from the inputs.
-    pub order: Order,
-    /// What is asked for where the first choice of settings is refused before it is charged.
-    pub second_choice: Option<Box<(Plan, Order)>>,
-    /// The field that takes a mark of our own, where the requests are to carry one.
-    pub mark: Option<String>,
-    /// Reference images.
-    pub images: Vec<Input>,
-    /// Reference videos.
-    pub videos: Vec<Input>,
-    /// Reference sounds.
-    pub audios: Vec<Input>,
-    /// The first frame.
-    pub first_frame: Option<Input>,
-    /// The last frame.
-    pub last_frame: Option<Input>,
-    /// The clip's final name.
-    pub clip: PathBuf,
-}
-
-impl Work {
-    /// A take that was sent already: nothing but its clip is needed.
-    #[must_use]
-    pub fn under_way(take: TakeId, clip: PathBuf) -> Work {
-        let order = Order {
-            mode: Mode::Text,
-            prompt: String::new(),
-            negative_prompt: None,
-            duration: ShotDuration::Auto,
-            resolution: String::new(),
-            aspect_ratio: String::new(),
-            generate_audio: false,
-            language: None,
-            seed: None,
-            draft: false,
-            promotes: None,
-            return_last_frame: false,
-            mark: None,
-            images: Vec::new(),
-            videos: Vec::new(),
-            audios: Vec::new(),
-            first_frame: None,
-            last_frame: None,
-        };
-        Work {
-            take,
-            order,
-            second_choice: None,
-            mark: None,
-            images: Vec::new(),
-            videos: Vec::new(),
-            audios: Vec::new(),
-            first_frame: None,
-            last_frame: None,
-            clip,
-        }
-    }
-}
-
-/// How a take came out of a run.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The clip is on disk.
-    Done,
-    /// There is no clip, and the provider said why.
-    Failed(Failure),
-    /// A payment is unknown.
-    Unknown(String),
-    /// The budget does not allow it.
-    OverBudget(String),
-    /// The provider could not be reached or understood; the next run goes on from here.
-    Unreachable(String),
-    /// The provider does not know the job that the ledger knows.
-    Lost(String),
-    /// The run was stopped; the next one goes on from here.
-    Stopped,
-    /// A file stands where the clip would go; nothing was sent.
-    Occupied(String),
-    /// The ledger or the disk failed.
-    Broken(String),
-}
-
-/// Something that happened, for whoever watches.
-#[derive(Debug, Clone)]
-pub struct Notice {
-    /// The take.
-    pub take: TakeId,
-    /// The stage, in one word.
-    pub stage: &'static str,
-    /// What else there is to say.
-    pub detail: String,
-}
-
-/// How a run goes about its work.
-#[derive(Debug, Clone)]
-pub struct Manner {
-    /// How often jobs are asked after.
-    pub pace: PollPace,
-    /// How many takes are under way at once.
-    pub concurrency: usize,
-    /// How long a run waits for one job; a later run goes on waiting.
-    pub patience: Duration,
-    /// Whether jobs are listened to as streams, where the provider has them.
-    pub follow: bool,
-    /// The largest clip that is fetched, in bytes.
-    pub max_clip: u64,
-    /// Where webhooks say that a job is worth asking after.
-    pub wakes: Option<Arc<Wakes>>,
-    /// Room for jobs under the provider's key, shared by all runs on this machine.
-    pub slots: Option<Slots>,
-}
 
 /// What all takes of a run share.
 pub struct Runner<'a> {
