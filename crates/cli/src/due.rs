@@ -46,9 +46,11 @@ fn retry_comes_first(desk: &Desk<'_>, shot: &Shot, root: &TakeId, takes: &Takes)
     if !matches!(take.phase, Phase::Failed(_)) || desk.is_changed(&root.shot, take) {
         return false;
     }
-    let tried = retries(root, takes).count();
-    let wanted = wanted(desk, shot, root);
-    tried > 0 && wanted.len() >= tried || next_retry(desk, shot, root, takes).is_some()
+    let tried = present(desk, root, takes);
+    let newest = tried.last().filter(|(_, take)| matches!(take.phase, Phase::Ready { .. }) || repeats(take));
+    let change = newest.and_then(|(_, take)| Some(take.plan.follows.as_ref()?.change));
+    change.is_some_and(|change| wanted(desk, shot, root).get(tried.len() - 1) == Some(&change))
+        || next_retry(desk, shot, root, takes).is_some()
 }
 
 /// A retry is sent while it is the newest of its root, the root is still what failed, and the list still wants it.
@@ -63,10 +65,11 @@ fn retry_is_due(
     let Ok(root) = follows.take.parse::<TakeId>() else { return false };
     let Some(shot) = desk.shot(&id.shot) else { return false };
     let root_stands = takes.get(&root).is_some_and(|take| !desk.is_changed(&root.shot, take) && !is_sent(take));
-    let siblings: Vec<(&TakeId, &Take)> = retries(&root, takes).collect();
+    let siblings = present(desk, &root, takes);
     let newest = siblings.last().is_some_and(|(newest, _)| *newest == id);
-    let free = siblings.iter().all(|(other, take)| *other == id || !is_sent(take));
-    let still_wanted = wanted(desk, shot, &root).get(siblings.len() - 1) == Some(&follows.change);
+    let free = retries(&root, takes).all(|(other, take)| other == id || !is_sent(take));
+    let place = siblings.len().saturating_sub(1);
+    let still_wanted = wanted(desk, shot, &root).get(place) == Some(&follows.change);
     let next = next_retry(desk, shot, &root, takes).is_some();
     let open = matches!(take.phase, Phase::Ready { .. }) || repeats(take) && !next;
     root_stands && newest && free && still_wanted && !is_changed(prepared, take) && open
@@ -82,10 +85,10 @@ pub(crate) fn is_stale(desk: &Desk<'_>, prepared: &Prepared<'_>, id: &TakeId, ta
 /// still what failed.
 pub(crate) fn next_retry(desk: &Desk<'_>, shot: &Shot, root: &TakeId, takes: &Takes) -> Option<Follows> {
     let first = takes.get(root).filter(|take| !desk.is_changed(&root.shot, take))?;
-    let tried: Vec<(&TakeId, &Take)> = retries(root, takes).collect();
-    let last = tried.last().map_or(first, |(_, take)| take);
-    let Phase::Failed(failure) = &last.phase else { return None };
-    if !calls_for_retry(failure) {
+    let tried = present(desk, root, takes);
+    let calls = |take: &Take| matches!(&take.phase, Phase::Failed(failure) if calls_for_retry(failure));
+    let served = retries(root, takes).any(|(_, take)| is_sent(take));
+    if served || !calls(first) || tried.last().is_some_and(|(_, last)| !calls(last)) {
         return None;
     }
     let change = wanted(desk, shot, root).into_iter().nth(tried.len())?;
@@ -106,6 +109,15 @@ fn retries<'t>(root: &TakeId, takes: &'t Takes) -> impl Iterator<Item = (&'t Tak
         let follows = take.plan.follows.as_ref();
         follows.is_some_and(|follows| follows.take == name && follows.change != Change::Promoted)
     })
+}
+
+/// The retries of a take for its shot as it stands: those of the shot as it was do not count for it.
+fn present<'t>(desk: &Desk<'_>, root: &TakeId, takes: &'t Takes) -> Vec<(&'t TakeId, &'t Take)> {
+    let stands = |id: &TakeId, take: &Take| {
+        let own = desk.prepared.iter().find(|own| own.plan.follows.is_some() && own.takes().any(|own| own == *id));
+        own.is_some_and(|own| own.plan.fingerprint == take.plan.fingerprint)
+    };
+    retries(root, takes).filter(|(id, take)| stands(id, take)).collect()
 }
 
 /// Whether it failed for a passing cause and nothing is owed for it.

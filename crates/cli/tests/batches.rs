@@ -415,3 +415,32 @@ fn what_a_person_settled_is_not_sent_again_by_itself() {
     assert_eq!(site.run(&RUN).0, 0);
     assert_eq!(stage.sent().len(), 2);
 }
+
+#[test]
+fn a_free_time_out_is_sent_again_when_its_retries_have_led_nowhere() {
+    let stage = Stage::new();
+    stage.fail("A in the rain", "timeout", 1);
+    stage.fail("A in the rain", "face", 1);
+    let site = Site::new(Door::Fal, &stage.simulator, &shot("A", "retry = [\"new_seed\"]"));
+    assert_eq!(site.run(&RUN).0, 6);
+    let (code, out, err) = site.run(&RUN);
+    assert_eq!((code, stage.sent().len(), stage.simulator.bills().len()), (0, 3, 1), "{out}{err}");
+}
+
+#[test]
+fn retries_of_the_shot_as_it_was_do_not_count_for_the_shot_as_it_is() {
+    let stage = Stage::new();
+    stage.fail("A in the rain", "face", 0);
+    let site = Site::new(Door::Fal, &stage.simulator, &shot("A", "retry = [\"new_seed\"]"));
+    assert_eq!(site.run(&RUN).0, 6);
+    assert_eq!(stage.sent().len(), 2);
+    stage.fail("A in the snow", "face", 1);
+    site.write(&shot("A", "retry = [\"new_seed\", \"shorter\"]").replace("rain", "snow"));
+    let (code, out, err) = site.run(&RUN);
+    assert_eq!((code, stage.sent().len()), (0, 4), "{out}{err}");
+    let states: Vec<Value> = site.takes().into_iter().map(|take| take["state"].clone()).collect();
+    assert_eq!(states, ["failed", "failed", "done"], "{out}{err}");
+    // And with its clip there, every further run is quiet.
+    let (code, out, err) = site.run(&RUN);
+    assert!(code == 0 && out.contains("nothing to do") && !err.contains("another attempt"), "{out}{err}");
+}

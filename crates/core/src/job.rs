@@ -368,7 +368,11 @@ impl Take {
         let own = self.job.as_ref().is_some_and(|job| job.request_id == request_id);
         let ended = matches!(self.phase, Phase::Rendered { .. } | Phase::Done(_) | Phase::Failed(_));
         self.charged = Some(amount);
-        let phase = self.phase.clone();
+        let phase = match self.phase.clone() {
+            // Whatever the provider said of the failure, it was not free.
+            Phase::Failed(failure) => Phase::Failed(Failure { owed: failure.owed || amount > Usd::ZERO, ..failure }),
+            phase => phase,
+        };
         (own && ended).then(|| self.with(phase, amount)).flatten()
     }
 

@@ -14,7 +14,7 @@ use seedpost_core::cost::{Budget, OverBudget, Reservation, Usd};
 use seedpost_core::job::{Event, IllegalTransition, JobRef, Resolution, Take};
 use seedpost_core::shot::{ProviderName, TakeId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, Row, SqliteConnection};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS event (
@@ -118,11 +118,6 @@ impl Ledger {
 
     fn failed(&self, error: sqlx::Error) -> LedgerError {
         LedgerError::Database { path: self.path.clone(), error }
-    }
-
-    /// Begins a transaction that no other writer can share.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.failed(error))
     }
 
     /// Sets what may be spent in all; `None` takes the limit away.
@@ -246,7 +241,22 @@ impl Ledger {
         if events.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.begin().await?;
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
+        let written = self.append_on(&mut connection, events).await;
+        if matches!(written, Err(LedgerError::Database { .. })) {
+            // What the pool believes of it would be wrong: SQLite may have rolled back by itself.
+            let _ = connection.close().await;
+        }
+        written
+    }
+
+    async fn append_on(
+        &self,
+        connection: &mut SqliteConnection,
+        events: Vec<(TakeId, u64, Event)>,
+    ) -> Result<(), LedgerError> {
+        let begun = connection.begin_with("BEGIN IMMEDIATE").await;
+        let mut transaction = begun.map_err(|error| self.failed(error))?;
         for (id, seq, event) in events {
             self.append_in(&mut transaction, &id, seq, event).await?;
         }

@@ -142,7 +142,7 @@ impl<'a> Runner<'a> {
         let mut take = self.read(work).await?;
         loop {
             let left = self.manner.patience.saturating_sub(begun.elapsed()).max(LEAST_PATIENCE);
-            take = match next_step(&take, self.now().await?, self.manner.pace) {
+            take = match next_step(&take, self.now(&take).await?, self.manner.pace) {
                 Step::Rest if matches!(take.phase, Phase::ChargeUnknown { .. }) => {
                     match self.reconcile(work, &take, &mut looks).await? {
                         Some(next) => next,
@@ -196,8 +196,12 @@ impl<'a> Runner<'a> {
         Ok(self.ledger.take(&work.take).await?.ok_or_else(missing)?)
     }
 
-    /// The database's clock, asked once and carried on by this machine's steady one.
-    async fn now(&self) -> Result<u64, Halt> {
+    /// The database's clock, asked once and carried on by this machine's steady one; asked again where a wait was
+    /// agreed on, since the steady one stands still while the machine sleeps.
+    async fn now(&self, take: &Take) -> Result<u64, Halt> {
+        if matches!(take.phase, Phase::Ready { .. }) {
+            return Ok(self.ledger.now().await?);
+        }
         let ask = || async { Ok::<_, LedgerError>((self.ledger.now().await?, Instant::now())) };
         let (then, since) = self.clock.get_or_try_init(ask).await?;
         Ok(then.saturating_add(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)))
@@ -255,7 +259,9 @@ impl<'a> Runner<'a> {
             self.notify(work, "falls back", "the resolution was refused; nothing was charged");
             // Both or neither: a run that is killed in between would leave a take that nobody sends again.
             let next = (work.take.clone(), take.length + 1, Event::Planned(plan.clone()));
-            self.ledger.append_all(vec![(work.take.clone(), take.length, event), next]).await?;
+            let both = vec![(work.take.clone(), take.length, event), next];
+            let append = || self.ledger.append_all(both.clone());
+            append.retry(patience(self.manner.pace)).when(is_busy).await?;
             return self.read(work).await;
         }
         self.append_for_sure(work, take.length, event).await
@@ -288,9 +294,8 @@ impl<'a> Runner<'a> {
     /// Appends what came of a paid request. The name of the job must not be lost to a disk that is busy or full
     /// for a moment.
     async fn append_for_sure(&self, work: &Work, length: u64, event: Event) -> Result<Take, Halt> {
-        let busy = |error: &LedgerError| matches!(error, LedgerError::Database { .. });
         let append = || self.ledger.append(&work.take, length, event.clone());
-        Ok(append.retry(patience(self.manner.pace)).when(busy).await?)
+        Ok(append.retry(patience(self.manner.pace)).when(is_busy).await?)
     }
 
     /// Gives the order an address for each reference.
@@ -390,6 +395,10 @@ fn patience(pace: PollPace) -> ExponentialBuilder {
 fn as_asked(error: &CallError, next: Option<Duration>) -> Option<Duration> {
     let asked = Duration::from_millis(error.wait_ms.unwrap_or(0));
     next.map(|next| asked.max(next)).filter(|wait| *wait <= LEAST_PATIENCE)
+}
+
+fn is_busy(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Database { .. })
 }
 
 /// Whether a failed take may be sent again as it stands: nothing is owed, and the cause was not in it.

@@ -340,3 +340,28 @@ async fn a_job_that_never_ends_does_not_hold_the_run_for_ever_and_stays_paid_onc
     }
     assert_eq!(server.submits(), 1);
 }
+
+/// SQLite may roll a transaction back by itself, as on a full disk: then nothing of it counts, whoever wrote, and the
+/// same ledger can be written to a moment later.
+#[tokio::test]
+async fn a_write_that_fails_spoils_none_of_those_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (1..=20).map(|number| format!("S{number}_T01")).collect();
+    let ledger = planned(folder.path(), &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let url = format!("sqlite://{}", folder.path().join("ledger.db").display());
+    let beside = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON event WHEN NEW.take = 'S7_T01' AND NEW.kind = 'submit_intended' BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END";
+    sqlx::raw_sql(full).execute(&beside).await.unwrap();
+    let ids: Vec<TakeId> = names.iter().map(|name| take(name)).collect();
+    let all = futures_util::future::join_all(ids.iter().map(|id| ledger.intend(id, 1, Value::Null, PRICE))).await;
+    assert!(matches!(all[6], Err(LedgerError::Database { .. })), "{:?}", all[6]);
+    for (id, told) in ids.iter().zip(&all) {
+        let length = ledger.take(id).await.unwrap().unwrap().length;
+        assert_eq!(length, if told.is_ok() { 2 } else { 1 }, "{id}: {told:?}");
+    }
+    sqlx::raw_sql("DROP TRIGGER full").execute(&beside).await.unwrap();
+    for (id, _) in ids.iter().zip(&all).filter(|(_, told)| told.is_err()) {
+        ledger.intend(id, 1, Value::Null, PRICE).await.unwrap();
+    }
+    assert_eq!(ledger.budget().await.unwrap().committed, Usd::from_micros(20 * PRICE.micros()));
+}

@@ -73,11 +73,15 @@ fn promotion<'p>(
 ) -> Result<(TakeId, Plan), Failure> {
     let won = takes.get(winner).filter(|take| matches!(take.phase, Phase::Done(_)));
     let won = won.ok_or_else(|| wrong(format!("{winner} has no clip"), "promote a take that is done"))?;
-    if won.plan.follows.as_ref().is_some_and(|follows| follows.change == Change::Promoted) {
-        return Err(wrong(format!("{winner} is a promotion itself"), "promote one of the drafts"));
+    if let Some(follows) = &won.plan.follows {
+        let message = match follows.change {
+            Change::Promoted => format!("{winner} is a promotion itself"),
+            change => format!("{winner} is a retry with a change of its own: {}", change.words()),
+        };
+        return Err(wrong(message, "promote one of the list's own takes, or write the change into the list first"));
     }
     let own = desk.prepared.iter().find(|prepared| prepared.shot.id == shot.id);
-    if won.plan.follows.is_none() && own.is_some_and(|own| own.plan.fingerprint != won.plan.fingerprint) {
+    if own.is_some_and(|own| own.plan.fingerprint != won.plan.fingerprint) {
         let fix = "set the shot back to what the draft was, or sweep it anew";
         return Err(wrong(format!("{} was changed since {winner} was rendered", shot.id), fix));
     }
@@ -89,9 +93,14 @@ fn promotion<'p>(
     if let Some((known, take)) = known {
         // One that failed for nothing, or was planned for the shot as it was, is planned anew.
         let stale = matches!(take.phase, Phase::Ready { .. }) && take.plan.fingerprint != plan.fingerprint;
-        let failed = matches!(take.phase, Phase::Failed(_)) && take.attempt() == Usd::ZERO;
+        let closed = take.attempt() == Usd::ZERO || take.charged.is_some();
+        let failed = matches!(take.phase, Phase::Failed(_)) && closed;
         if !stale && !failed {
-            return Err(wrong(format!("{winner} is promoted already, as {known}"), "run `seedpost run`"));
+            let fix = match take.phase {
+                Phase::Failed(_) => "it may have been charged: `seedpost resolve` it first",
+                _ => "run `seedpost run`",
+            };
+            return Err(wrong(format!("{winner} is promoted already, as {known}"), fix));
         }
     }
     Ok((TakeId { shot: shot.id.clone(), number }, plan))

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
+use seedpost_core::cost::Usd;
 use seedpost_core::job::{Event, JobRef, Phase, Resolution, Take};
 use seedpost_core::shot::TakeId;
 use seedpost_render::ledger::Ledger;
@@ -115,7 +116,7 @@ async fn doubt(id: &TakeId, take: &Take, door: Option<&Door>, force: bool) -> Re
     };
     match &take.phase {
         Phase::ChargeUnknown { reason } => Ok(reason.clone()),
-        Phase::Failed(failure) if take.committed > take.before => {
+        Phase::Failed(failure) if take.attempt() > Usd::ZERO && take.charged.is_none() => {
             Ok(format!("it may have been charged: {}", failure.message))
         }
         Phase::Running { .. } | Phase::Rendered { .. } if force => Ok("a person says so".to_owned()),

@@ -80,7 +80,13 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     }
     explain_all(&standing, &outcomes);
     explain_standing(&standing, &outcomes);
-    for id in &stale {
+    let is_promotion = |id: &&TakeId| {
+        let of = |(own, prepared, ..): &Standing<'_>| {
+            own == *id && prepared.plan.follows.as_ref().is_some_and(|follows| follows.change == Change::Promoted)
+        };
+        standing.iter().any(of)
+    };
+    for id in stale.iter().filter(is_promotion) {
         note(format_args!("{id} was planned for the shot as it was, and is not sent"));
         note("  fix: set the shot back, or `seedpost promote` the draft again");
     }

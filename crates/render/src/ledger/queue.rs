@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use seedpost_core::cost::{Reservation, Usd};
 use seedpost_core::job::{Event, Take};
 use seedpost_core::shot::TakeId;
-use sqlx::{Acquire as _, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::oneshot;
 
 use super::{Ledger, LedgerError, read_budget};
@@ -69,33 +69,54 @@ impl Ledger {
             let _pen = self.queue.pen.lock().await;
             match own.try_recv() {
                 Ok(written) => return written,
-                // Whoever wrote for us was dropped in the middle: nothing of it is on disk.
+                // Whoever wrote for us was dropped in the middle: nobody can say what is on disk.
                 Err(oneshot::error::TryRecvError::Closed) => return Err(self.lost("the writing was broken off")),
                 Err(oneshot::error::TryRecvError::Empty) => self.write_all(self.queue.take()).await,
             }
         }
     }
 
+    /// After a failure of the database nothing of the batch counts, and the connection is closed: SQLite may have
+    /// rolled back by itself, and what the pool believes of the connection would be wrong.
     async fn write_all(&self, waiting: Vec<Waiting>) {
-        let mut transaction = match self.begin().await {
-            Ok(transaction) => transaction,
-            Err(error) => {
-                let trouble = error.to_string();
-                waiting.into_iter().for_each(|waiting| answer(waiting.answer, Err(self.lost(&trouble))));
-                return;
+        let mut waiting = waiting.into_iter();
+        let mut written = Vec::with_capacity(waiting.len());
+        let trouble = match self.pool.acquire().await {
+            Err(error) => Some(error.to_string()),
+            Ok(mut connection) => {
+                let trouble = self.write_on(&mut connection, &mut waiting, &mut written).await.err();
+                if trouble.is_some() {
+                    let _ = connection.close().await;
+                }
+                trouble.map(|error| error.to_string())
             }
         };
-        let mut written = Vec::with_capacity(waiting.len());
+        let Some(trouble) = trouble else {
+            written.into_iter().for_each(|(to, written)| answer(to, written));
+            return;
+        };
+        let rest = waiting.map(|waiting| waiting.answer);
+        written.into_iter().map(|(to, _)| to).chain(rest).for_each(|to| answer(to, Err(self.lost(&trouble))));
+    }
+
+    /// Writes entries in one transaction; an error of one of them alone goes to it alone.
+    async fn write_on(
+        &self,
+        connection: &mut SqliteConnection,
+        waiting: &mut impl Iterator<Item = Waiting>,
+        written: &mut Vec<(oneshot::Sender<Written>, Written)>,
+    ) -> Result<(), LedgerError> {
+        let begun = connection.begin_with("BEGIN IMMEDIATE").await;
+        let mut transaction = begun.map_err(|error| self.failed(error))?;
         for Waiting { id, seq, entry, answer } in waiting {
-            written.push((answer, self.write_one(&mut transaction, &id, seq, entry).await));
-        }
-        let trouble = transaction.commit().await.err().map(|error| error.to_string());
-        for (to, written) in written {
-            match (&trouble, written) {
-                (Some(trouble), Ok(_)) => answer(to, Err(self.lost(trouble))),
-                (_, written) => answer(to, written),
+            let one = self.write_one(&mut transaction, &id, seq, entry).await;
+            let broken = matches!(one, Err(LedgerError::Database { .. }));
+            written.push((answer, one));
+            if broken {
+                return Err(self.lost("an entry could not be written"));
             }
         }
+        transaction.commit().await.map_err(|error| self.failed(error))
     }
 
     async fn write_one(&self, connection: &mut SqliteConnection, id: &TakeId, seq: u64, entry: Entry) -> Written {
