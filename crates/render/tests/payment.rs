@@ -365,3 +365,27 @@ async fn a_write_that_fails_spoils_none_of_those_after_it() {
     }
     assert_eq!(ledger.budget().await.unwrap().committed, Usd::from_micros(20 * PRICE.micros()));
 }
+
+#[tokio::test]
+async fn a_clip_is_followed_to_another_host_without_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|url, request| match request.path.as_str() {
+        "/media/clip.mp4" => {
+            let elsewhere = url.replace("127.0.0.1", "localhost");
+            let head = format!(
+                "HTTP/1.1 302 X\r\nlocation: {elsewhere}/elsewhere.mp4\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
+            Reply::Talk(Box::new(move |stream| std::io::Write::write_all(stream, head.as_bytes()).unwrap()))
+        }
+        "/elsewhere.mp4" => Reply::Bytes(CLIP.to_vec()),
+        _ => well(url, request, CLIP),
+    });
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+    assert!(matches!(outcomes[..], [Outcome::Done]), "{outcomes:?}");
+    let seen = server.seen.lock().unwrap();
+    let last = seen.last().unwrap();
+    assert_eq!(last.path, "/elsewhere.mp4");
+    let head = last.head.to_ascii_lowercase();
+    assert!(head.contains("host: localhost") && !head.contains("authorization"), "{head}");
+}
