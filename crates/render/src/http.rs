@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, RequestBuilder, redirect, retry};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, redirect, retry};
 use url::{Host, Url};
 
 use crate::fetch::Reach;
@@ -43,12 +43,36 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Makes a client that never repeats a request by itself.
+/// How long an unused connection is kept.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// The way to an API. It never repeats a request by itself.
 ///
-/// Connections are not kept: a request on a kept one may fail because the other side has just closed
-/// it, and then nobody could say whether it arrived.
-pub(crate) fn client(api: &Url) -> Result<Client, reqwest::Error> {
-    direct(builder(), api).build()
+/// Reads share connections: a job is asked after many times. All else goes out on a connection of its own: a request
+/// on a kept one may fail because the other side has just closed it, and nobody could say whether it arrived.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    once: Client,
+    reads: Client,
+}
+
+impl Caller {
+    /// A way to an API at this address.
+    pub(crate) fn new(api: &Url) -> Result<Caller, reqwest::Error> {
+        let reads = builder().pool_max_idle_per_host(usize::MAX).pool_idle_timeout(KEPT);
+        Ok(Caller { once: direct(builder(), api).build()?, reads: direct(reads, api).build()? })
+    }
+
+    /// Begins a request that has to be answered within [`CALL`].
+    pub(crate) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let client = if method == Method::GET { &self.reads } else { &self.once };
+        client.request(method, url).timeout(CALL)
+    }
+
+    /// Begins a read that may take as long as bytes keep coming.
+    pub(crate) fn stream(&self, url: Url) -> RequestBuilder {
+        self.reads.get(url)
+    }
 }
 
 /// What goes to this machine goes without TLS, and so must not pass a proxy of the environment.

@@ -3,18 +3,20 @@
 //! Two programs may both believe that they own a take; the key `(take, seq)` lets one of them append.
 //! The budget is a row that changes in the same transaction as the events it counts.
 
+mod page;
 mod queue;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use queue::{Entry, Queue};
+use page::{Entered, Entry, What};
+use queue::Queue;
 use seedpost_core::cost::{Budget, OverBudget, Reservation, Usd};
-use seedpost_core::job::{Event, IllegalTransition, JobRef, Resolution, Take};
+use seedpost_core::job::{Event, IllegalTransition, Take};
 use seedpost_core::shot::{ProviderName, TakeId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Row, SqliteConnection};
+use sqlx::{Row as _, SqliteConnection};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS event (
@@ -145,16 +147,14 @@ impl Ledger {
     pub async fn takes(&self) -> Result<BTreeMap<TakeId, Take>, LedgerError> {
         let rows = sqlx::query("SELECT take, at_ms, payload FROM event ORDER BY take, seq");
         let rows = rows.fetch_all(&self.pool).await.map_err(|error| self.failed(error))?;
-        let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+        let mut histories: BTreeMap<String, Vec<Row>> = BTreeMap::new();
         for row in rows {
-            let take: String = row.get(0);
-            let line = read_line(&take, row.get(1), row.get(2))?;
-            lines.entry(take).or_default().push(line);
+            histories.entry(row.get(0)).or_default().push((row.get(1), row.get(2)));
         }
         let mut takes = BTreeMap::new();
-        for (name, lines) in lines {
+        for (name, rows) in histories {
             let id = name.parse().map_err(|()| damaged(&name, "its name is not a take's"))?;
-            takes.extend(fold(&name, lines)?.map(|take| (id, take)));
+            takes.extend(fold(rows).map_err(|what| damaged(&name, &what))?.map(|take| (id, take)));
         }
         Ok(takes)
     }
@@ -164,15 +164,8 @@ impl Ledger {
     /// # Errors
     /// When the database fails or a line is damaged.
     pub async fn history(&self, id: &TakeId) -> Result<Vec<Line>, LedgerError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
-        self.read_history(&mut connection, id).await
-    }
-
-    async fn read_history(&self, connection: &mut SqliteConnection, id: &TakeId) -> Result<Vec<Line>, LedgerError> {
-        let name = id.to_string();
-        let rows = sqlx::query("SELECT at_ms, payload FROM event WHERE take = ? ORDER BY seq").bind(&name);
-        let rows = rows.fetch_all(connection).await.map_err(|error| self.failed(error))?;
-        rows.into_iter().map(|row| read_line(&name, row.get(0), row.get(1))).collect()
+        let lines = self.rows(id).await?.into_iter().map(read_line);
+        lines.collect::<Result<_, _>>().map_err(|what| damaged(&id.to_string(), &what))
     }
 
     /// One take, folded.
@@ -180,7 +173,13 @@ impl Ledger {
     /// # Errors
     /// When the database fails or the take is damaged.
     pub async fn take(&self, id: &TakeId) -> Result<Option<Take>, LedgerError> {
-        fold(&id.to_string(), self.history(id).await?)
+        fold(self.rows(id).await?).map_err(|what| damaged(&id.to_string(), &what))
+    }
+
+    async fn rows(&self, id: &TakeId) -> Result<Vec<Row>, LedgerError> {
+        let rows = sqlx::query("SELECT at_ms, payload FROM event WHERE take = ? ORDER BY seq").bind(id.to_string());
+        let rows = rows.fetch_all(&self.pool).await.map_err(|error| self.failed(error))?;
+        Ok(rows.into_iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// When each take's last event came, as Unix milliseconds, by the take's name.
@@ -220,9 +219,8 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn now(&self) -> Result<u64, LedgerError> {
-        let row = sqlx::query("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)").fetch_one(&self.pool).await;
-        let now: i64 = row.map_err(|error| self.failed(error))?.get(0);
-        Ok(u64::try_from(now).unwrap_or(0))
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
+        read_clock(&mut connection).await.map_err(|error| self.failed(error))
     }
 
     /// Appends an event that costs nothing, as number `seq` of its take.
@@ -230,7 +228,7 @@ impl Ledger {
     /// # Errors
     /// `Conflict` when that number is taken, `Illegal` when the event cannot follow.
     pub async fn append(&self, id: &TakeId, seq: u64, event: Event) -> Result<Take, LedgerError> {
-        self.write(id, seq, Entry::Event(event)).await.map(|(take, _)| take)
+        self.enter(id, seq, What::Event(event)).await.map(|(take, _)| take)
     }
 
     /// Appends an event that costs nothing to each of many takes, all or none of them.
@@ -241,26 +239,8 @@ impl Ledger {
         if events.is_empty() {
             return Ok(());
         }
-        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
-        let written = self.append_on(&mut connection, events).await;
-        if matches!(written, Err(LedgerError::Database { .. })) {
-            // What the pool believes of it would be wrong: SQLite may have rolled back by itself.
-            let _ = connection.close().await;
-        }
-        written
-    }
-
-    async fn append_on(
-        &self,
-        connection: &mut SqliteConnection,
-        events: Vec<(TakeId, u64, Event)>,
-    ) -> Result<(), LedgerError> {
-        let begun = connection.begin_with("BEGIN IMMEDIATE").await;
-        let mut transaction = begun.map_err(|error| self.failed(error))?;
-        for (id, seq, event) in events {
-            self.append_in(&mut transaction, &id, seq, event).await?;
-        }
-        transaction.commit().await.map_err(|error| self.failed(error))
+        let entry = |(id, seq, event)| Entry { id, seq, what: What::Event(event) };
+        self.write(events.into_iter().map(entry).collect()).await.map(|_| ())
     }
 
     /// Appends the intent to send `body`, and sets its price aside, in one transaction that is on disk
@@ -275,68 +255,20 @@ impl Ledger {
         body: serde_json::Value,
         price: Usd,
     ) -> Result<(Take, Reservation), LedgerError> {
-        let (take, reservation) = self.write(id, seq, Entry::Intent { body, price }).await?;
+        let (take, reservation) = self.enter(id, seq, What::Intent { body, price }).await?;
         let missing = || damaged(&id.to_string(), "an intent without a reservation");
         Ok((take, reservation.ok_or_else(missing)?))
     }
 
-    async fn append_in(
-        &self,
-        connection: &mut SqliteConnection,
-        id: &TakeId,
-        seq: u64,
-        event: Event,
-    ) -> Result<Take, LedgerError> {
-        let name = id.to_string();
-        let before = fold(&name, self.read_history(connection, id).await?)?;
-        if before.as_ref().map_or(0, |take| take.length) != seq {
-            return Err(LedgerError::Conflict(name));
-        }
-        let committed = before.as_ref().map_or(Usd::ZERO, |take| take.committed);
-        let payload = serde_json::to_string(&event).expect("events are plain data");
-        let insert = sqlx::query("INSERT INTO event (take, seq, kind, payload) VALUES (?, ?, ?, ?) RETURNING at_ms");
-        let insert =
-            insert.bind(&name).bind(i64::try_from(seq).unwrap_or(i64::MAX)).bind(kind(&payload)).bind(&payload);
-        let at_ms: i64 = insert.fetch_one(&mut *connection).await.map_err(|error| self.failed(error))?.get(0);
-        let job = job_of(&event).cloned();
-        let take = Take::apply(before, event, u64::try_from(at_ms).unwrap_or(0))?;
-        if let Some(job) = job {
-            self.claim(connection, &take, &job, &name).await?;
-        }
-        let change = to_column(take.committed) - to_column(committed);
-        if change == 0 {
-            return Ok(take);
-        }
-        let update = sqlx::query("UPDATE budget SET committed_micros = committed_micros + ? WHERE id = 1").bind(change);
-        update.execute(connection).await.map_err(|error| self.failed(error))?;
-        Ok(take)
-    }
-
-    /// One paid job belongs to one take.
-    async fn claim(
-        &self,
-        connection: &mut SqliteConnection,
-        take: &Take,
-        job: &JobRef,
-        name: &str,
-    ) -> Result<(), LedgerError> {
-        let insert = sqlx::query("INSERT INTO request (provider, request_id, take) VALUES (?, ?, ?)");
-        let insert = insert.bind(take.plan.provider.as_str()).bind(&job.request_id).bind(name);
-        match insert.execute(connection).await {
-            Ok(_) => Ok(()),
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                Err(damaged(name, &format!("request {} belongs to another take", job.request_id)))
-            }
-            Err(error) => Err(self.failed(error)),
-        }
+    async fn enter(&self, id: &TakeId, seq: u64, what: What) -> Result<Entered, LedgerError> {
+        let entered = self.write(vec![Entry { id: id.clone(), seq, what }]).await?;
+        entered.into_iter().next().ok_or_else(|| damaged(&id.to_string(), "an entry without a trace"))
     }
 }
 
-fn job_of(event: &Event) -> Option<&JobRef> {
-    match event {
-        Event::Submitted(job) | Event::Resolved(Resolution::Charged(job)) => Some(job),
-        _ => None,
-    }
+async fn read_clock(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let row = sqlx::query("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)").fetch_one(connection).await?;
+    Ok(u64::try_from(row.get::<i64, _>(0)).unwrap_or(0))
 }
 
 async fn read_budget(connection: &mut SqliteConnection) -> Result<Budget, sqlx::Error> {
@@ -355,20 +287,17 @@ fn from_column(micros: i64) -> Usd {
     Usd::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
-/// The event's own word for itself, for those who read the table by hand.
-fn kind(payload: &str) -> String {
-    let value: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
-    value["kind"].as_str().unwrap_or("unknown").to_owned()
-}
+/// When an event came, as Unix milliseconds, and what it was, as JSON.
+type Row = (i64, String);
 
-fn read_line(take: &str, at_ms: i64, payload: String) -> Result<Line, LedgerError> {
-    let event = serde_json::from_str(&payload).map_err(|error| damaged(take, &error.to_string()))?;
+fn read_line((at_ms, payload): Row) -> Result<Line, String> {
+    let event = serde_json::from_str(&payload).map_err(|error| error.to_string())?;
     Ok(Line { at_ms: u64::try_from(at_ms).unwrap_or(0), event })
 }
 
-fn fold(take: &str, lines: Vec<Line>) -> Result<Option<Take>, LedgerError> {
-    Take::fold(lines.into_iter().map(|line| (line.at_ms, line.event)))
-        .map_err(|error| damaged(take, &error.to_string()))
+fn fold(rows: Vec<Row>) -> Result<Option<Take>, String> {
+    let lines = rows.into_iter().map(read_line).collect::<Result<Vec<_>, _>>()?;
+    Take::fold(lines.into_iter().map(|line| (line.at_ms, line.event))).map_err(|error| error.to_string())
 }
 
 fn damaged(take: &str, what: &str) -> LedgerError {

@@ -199,8 +199,11 @@ impl<'a> Runner<'a> {
     /// The database's clock, asked once and carried on by this machine's steady one; asked again where a wait was
     /// agreed on, since the steady one stands still while the machine sleeps.
     async fn now(&self, take: &Take) -> Result<u64, Halt> {
-        if matches!(take.phase, Phase::Ready { .. }) {
-            return Ok(self.ledger.now().await?);
+        match take.phase {
+            // The time makes no difference.
+            Phase::Ready { not_before: 0 } => return Ok(0),
+            Phase::Ready { .. } => return Ok(self.ledger.now().await?),
+            _ => {}
         }
         let ask = || async { Ok::<_, LedgerError>((self.ledger.now().await?, Instant::now())) };
         let (then, since) = self.clock.get_or_try_init(ask).await?;

@@ -4,7 +4,7 @@
 //! at Ark (`asset://`), and deleting the record of a task that has ended, which would lose a paid clip.
 
 use async_trait::async_trait;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use seedpost_core::catalog::{Catalog, Mode};
 use seedpost_core::cost::{Reservation, Usd};
 use seedpost_core::job::{Failure, FailureKind, JobRef};
@@ -18,7 +18,7 @@ use super::{
     Upload, inline,
 };
 use crate::fetch::Reach;
-use crate::http::{self, Answer, Secret};
+use crate::http::{self, Answer, Caller, Secret};
 
 /// The variable that holds the key, for hints.
 const KEY: &str = "ARK_API_KEY";
@@ -32,7 +32,7 @@ const CLOCKS: u64 = 600;
 /// Ark.
 #[derive(Debug)]
 pub struct Ark {
-    client: Client,
+    caller: Caller,
     key: Secret,
     tasks: Url,
     callback: Option<String>,
@@ -54,8 +54,8 @@ impl Ark {
     /// When the address is not one, or would be asked without TLS, or this machine has no usable TLS set-up.
     pub fn at(base: &str, key: Secret) -> Result<Ark, SetupError> {
         let tasks = http::api(&format!("{}/contents/generations/tasks", base.trim_end_matches('/')))?;
-        let client = http::client(&tasks).map_err(|error| SetupError(http::reason(error)))?;
-        Ok(Ark { client, key, tasks, callback: None })
+        let caller = Caller::new(&tasks).map_err(|error| SetupError(http::reason(error)))?;
+        Ok(Ark { caller, key, tasks, callback: None })
     }
 
     /// The same, told to call an address whenever a task changes.
@@ -65,7 +65,7 @@ impl Ark {
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.client.request(method, url).timeout(http::CALL);
+        let request = self.caller.request(method, url);
         request.header("authorization", format!("Bearer {}", self.key.expose()))
     }
 

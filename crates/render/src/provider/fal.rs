@@ -17,7 +17,7 @@ use super::{
     CallError, Cancel, Found, Listener, Order, Placed, Progress, Provider, SetupError, Sought, SubmitError, Upload,
 };
 use crate::fetch::Reach;
-use crate::http::{self, Answer, Secret};
+use crate::http::{self, Answer, Caller, Secret};
 
 /// The variable that holds the key, for hints.
 const KEY: &str = "FAL_KEY";
@@ -27,7 +27,7 @@ const MAX_EVENT: usize = 4 << 20;
 /// fal's queue.
 #[derive(Debug)]
 pub struct Fal {
-    client: Client,
+    caller: Caller,
     uploader: Client,
     key: Secret,
     queue: Url,
@@ -62,7 +62,7 @@ impl Fal {
         let unusable = |error| SetupError(http::reason(error));
         let queue = http::api(queue)?;
         Ok(Fal {
-            client: http::client(&queue).map_err(unusable)?,
+            caller: Caller::new(&queue).map_err(unusable)?,
             uploader: http::uploader(&queue).map_err(unusable)?,
             key,
             rest: http::api(rest)?,
@@ -80,7 +80,7 @@ impl Fal {
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.client.request(method, url).timeout(http::CALL);
+        let request = self.caller.request(method, url);
         request.header("authorization", format!("Key {}", self.key.expose()))
     }
 
@@ -178,7 +178,7 @@ impl Provider for Fal {
         let path = format!("{}/stream", url.path().trim_end_matches('/'));
         url.set_path(&path);
         url.set_query(Some("logs=1"));
-        let request = self.client.get(url).header("authorization", format!("Key {}", self.key.expose()));
+        let request = self.caller.stream(url).header("authorization", format!("Key {}", self.key.expose()));
         let broken = |error| CallError::transient(http::reason(error));
         let mut response = request.header("accept", "text/event-stream").send().await.map_err(broken)?;
         if response.status() != 200 {

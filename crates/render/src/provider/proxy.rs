@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use seedpost_core::catalog::Mode;
 use seedpost_core::cost::Reservation;
 use seedpost_core::job::{Failure, FailureKind, JobRef};
@@ -21,7 +21,7 @@ use super::{
     CallError, Cancel, Clip, Found, Order, Placed, Progress, Provider, SetupError, Sought, SubmitError, Upload,
 };
 use crate::fetch::Reach;
-use crate::http::{self, Answer, Secret};
+use crate::http::{self, Answer, Caller, Secret};
 
 /// The variable that holds the key, for hints.
 const KEY: &str = "SEEDANCE_API_KEY";
@@ -52,7 +52,7 @@ const REASONS: [&str; 6] =
 /// A proxy.
 #[derive(Debug)]
 pub struct Proxy {
-    client: Client,
+    caller: Caller,
     key: Secret,
     base: Url,
     /// Whether requests go to the other path, since the usual one was not there.
@@ -66,12 +66,12 @@ impl Proxy {
     /// When the address is not one, or would be asked without TLS, or this machine has no usable TLS set-up.
     pub fn at(base: &str, key: Secret) -> Result<Proxy, SetupError> {
         let base = http::api(&format!("{}/", base.trim_end_matches('/')))?;
-        let client = http::client(&base).map_err(|error| SetupError(http::reason(error)))?;
-        Ok(Proxy { client, key, base, other: AtomicBool::new(false) })
+        let caller = Caller::new(&base).map_err(|error| SetupError(http::reason(error)))?;
+        Ok(Proxy { caller, key, base, other: AtomicBool::new(false) })
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.client.request(method, url).timeout(http::CALL);
+        let request = self.caller.request(method, url);
         request.header("authorization", format!("Bearer {}", self.key.expose()))
     }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::Client;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value;
 use url::Url;
 
 use super::{Clock, Refusal};
-use crate::http::{self, Answer};
+use crate::http::{self, Answer, Caller};
 
 /// How long keys are believed, in seconds.
 const LIFE: u64 = 24 * 3600;
@@ -27,7 +26,7 @@ type Key = [u8; 32];
 /// The keys of one address, which holds a JSON Web Key Set (RFC 7517, RFC 8037).
 pub(super) struct Keys {
     url: Url,
-    client: Client,
+    caller: Caller,
     clock: Clock,
     state: Mutex<State>,
     /// One attempt at a time.
@@ -47,8 +46,8 @@ struct State {
 
 impl Keys {
     pub(super) fn at(url: Url, clock: Clock) -> Result<Keys, reqwest::Error> {
-        let client = http::client(&url)?;
-        Ok(Keys { url, client, clock, state: Mutex::default(), turn: tokio::sync::Mutex::default() })
+        let caller = Caller::new(&url)?;
+        Ok(Keys { url, caller, clock, state: Mutex::default(), turn: tokio::sync::Mutex::default() })
     }
 
     /// Whether any key has made this signature of the message.
@@ -95,7 +94,7 @@ impl Keys {
 
     async fn fetch(&self) -> Result<Vec<Key>, String> {
         let call = async {
-            let response = self.client.get(self.url.clone()).header("accept", "application/json").send().await?;
+            let response = self.caller.stream(self.url.clone()).header("accept", "application/json").send().await?;
             Answer::read(response).await
         };
         let answer = tokio::time::timeout(PATIENCE, call).await;
