@@ -476,7 +476,7 @@ pub fn next_step(take: &Take, now: u64, pace: PollPace) -> Step {
     match &take.phase {
         Phase::Ready { not_before } => Step::Submit { wait_ms: not_before.saturating_sub(now) },
         Phase::Running { job, since } => {
-            let wait_ms = (now.saturating_sub(*since) / 24).clamp(pace.least_ms, pace.most_ms.max(pace.least_ms));
+            let wait_ms = (now.saturating_sub(*since) / 40).clamp(pace.least_ms, pace.most_ms.max(pace.least_ms));
             Step::Poll { job: job.clone(), wait_ms }
         }
         Phase::Rendered { job, url, last_frame } => {

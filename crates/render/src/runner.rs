@@ -18,7 +18,7 @@ use seedpost_core::cost::Reservation;
 use seedpost_core::job::{Event, Failure, FailureKind, JobRef, Phase, PollPace, Sent, Step, Take, next_step};
 use seedpost_core::shot::TakeId;
 use serde_json::Value;
-use tokio::sync::{Mutex, OnceCell, mpsc, watch};
+use tokio::sync::{Mutex, OnceCell, Semaphore, SemaphorePermit, mpsc, watch};
 
 use crate::fetch::Fetcher;
 use crate::ledger::{Ledger, LedgerError};
@@ -49,6 +49,8 @@ pub struct Runner<'a> {
     pub stop: watch::Receiver<bool>,
     /// Who watches.
     pub notices: mpsc::UnboundedSender<Notice>,
+    /// Room for jobs in this run.
+    places: Semaphore,
     /// Addresses of files that this run has handed over already.
     placed: Mutex<HashMap<Upload, Arc<OnceCell<Placed>>>>,
     /// Made once: it reads this machine's certificates.
@@ -91,6 +93,7 @@ impl<'a> Runner<'a> {
         Runner {
             ledger,
             provider,
+            places: Semaphore::new(manner.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             manner,
             stop,
             notices,
@@ -107,7 +110,9 @@ impl<'a> Runner<'a> {
             (place, work.take, outcome)
         };
         let works = futures_util::stream::iter(works.into_iter().enumerate());
-        let mut outcomes: Vec<_> = works.map(one).buffer_unordered(self.manner.concurrency.max(1)).collect().await;
+        // As many clips again may be on their way here, while the next jobs are under way.
+        let most = self.manner.concurrency.max(1).saturating_mul(2);
+        let mut outcomes: Vec<_> = works.map(one).buffer_unordered(most).collect().await;
         outcomes.sort_unstable_by_key(|(place, ..)| *place);
         outcomes.into_iter().map(|(_, take, outcome)| (take, outcome)).collect()
     }
@@ -133,9 +138,10 @@ impl<'a> Runner<'a> {
     }
 
     async fn steps(&self, work: &Work) -> Result<Take, Halt> {
-        let _slot = self.slot(work).await?;
+        let mut room = Some(self.room(work).await?);
         let folder = work.clip.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(|error| Halt::Disk { path: folder.to_owned(), error })?;
+        let made = tokio::fs::create_dir_all(folder).await;
+        made.map_err(|error| Halt::Disk { path: folder.to_owned(), error })?;
         let (mut deferrals, mut polls, mut downloads, mut looks) = (0, 0, 0, 0);
         let mut logs = Vec::new();
         let begun = Instant::now();
@@ -170,12 +176,21 @@ impl<'a> Runner<'a> {
                 Step::Download { .. } if downloads >= MAX_DOWNLOADS => return Ok(take),
                 Step::Download { job, url, last_frame } => {
                     downloads += 1;
+                    // The job has ended: its place is another's.
+                    drop(room.take());
                     self.wait(0).await?;
                     let next = self.download(work, &take, &job, &url, last_frame.as_deref()).await;
                     self.unless_overtaken(work, next).await?
                 }
             }
         }
+    }
+
+    /// Room for a job in this run and under the key.
+    async fn room(&self, work: &Work) -> Result<(SemaphorePermit<'_>, Option<Slot>), Halt> {
+        let closed = |_| Halt::Stopped;
+        let place = self.or_stopped(self.places.acquire()).await?.map_err(closed)?;
+        Ok((place, self.slot(work).await?))
     }
 
     /// Room under the key, waited for as long as for a job.

@@ -63,6 +63,9 @@ pub(crate) async fn upload(
     Ok(Json(json!({ "access_url": format!("{}/cdn/files/{id}/{name}", base(&headers)) })))
 }
 
+/// How much of a file is read at once, in bytes.
+const PIECE: usize = 256 << 10;
+
 /// Hands out an upload or a clip.
 pub(crate) async fn get(State(studio): State<Arc<Studio>>, Path(path): Path<String>, request: Request) -> Response {
     let made = path.strip_suffix("/video.mp4").and_then(|id| studio.store.get(id));
@@ -73,7 +76,11 @@ pub(crate) async fn get(State(studio): State<Arc<Studio>>, Path(path): Path<Stri
     let (mut parts, body) = request.into_parts();
     let Ok(uri) = format!("/{path}").parse() else { return StatusCode::NOT_FOUND.into_response() };
     parts.uri = uri;
-    match ServeDir::new(studio.store.files()).try_call(Request::from_parts(parts, body)).await {
+    match ServeDir::new(studio.store.files())
+        .with_buf_chunk_size(PIECE)
+        .try_call(Request::from_parts(parts, body))
+        .await
+    {
         Ok(reply) => reply.map(Body::new),
         Err(error) if error.kind() == io::ErrorKind::NotFound => StatusCode::NOT_FOUND.into_response(),
         Err(error) => Refusal::internal(&error).into_response(),

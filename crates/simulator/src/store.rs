@@ -1,7 +1,8 @@
-//! Jobs and files in a folder: one JSON file a job, written whole and renamed.
+//! Jobs and files in a folder: a line of JSON whenever a job is added or changes; the last one of a job counts.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -129,27 +130,26 @@ pub(crate) struct Store {
     jobs: Mutex<BTreeMap<String, Arc<Job>>>,
     /// The serial of the next job.
     next: AtomicU64,
-    /// Held while a change is written, so that the last write of a job is its last state.
-    writing: Mutex<()>,
+    /// Held while a change is written, so that the last line of a job is its last state.
+    log: Mutex<File>,
 }
 
 impl Store {
     /// Opens a folder and reads the jobs of earlier runs. What cannot be read is left out.
     pub(crate) fn open(folder: PathBuf) -> io::Result<Store> {
-        std::fs::create_dir_all(folder.join("jobs"))?;
         std::fs::create_dir_all(folder.join("files"))?;
+        let log = File::options().create(true).append(true).read(true).open(folder.join("jobs.jsonl"))?;
         let mut jobs = BTreeMap::new();
-        for entry in std::fs::read_dir(folder.join("jobs"))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|ending| ending == "json") {
-                match serde_json::from_slice::<Job>(&std::fs::read(&path)?) {
-                    Ok(job) => drop(jobs.insert(job.request_id.clone(), Arc::new(job))),
-                    Err(error) => say(&format!("{} is left out: {error}", path.display())),
-                }
+        for line in BufReader::new(&log).split(b'\n') {
+            let line = line?;
+            if !line.is_empty()
+                && let Err(error) = read(&mut jobs, &line)
+            {
+                say(&format!("a line of jobs.jsonl is left out: {error}"));
             }
         }
         let next = jobs.values().map(|job| job.serial + 1).max().unwrap_or(0);
-        Ok(Store { folder, jobs: Mutex::new(jobs), next: next.into(), writing: Mutex::default() })
+        Ok(Store { folder, jobs: Mutex::new(jobs), next: next.into(), log: Mutex::new(log) })
     }
 
     /// The folder that all is kept in.
@@ -186,11 +186,14 @@ impl Store {
         job.serial = self.next.fetch_add(1, Ordering::Relaxed);
         job.created_ms = now_ms();
         job.updated_ms = job.created_ms;
-        // Nobody knows of it yet, so that nobody need wait while it is written.
-        write(&self.folder, &job)?;
         let job = Arc::new(job);
+        write(&mut self.log(), serde_json::to_value(&*job)?)?;
         self.jobs().insert(job.request_id.clone(), job.clone());
         Ok(job)
+    }
+
+    fn log(&self) -> MutexGuard<'_, File> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes a job; answers what the change did, or `None` where there is no such job.
@@ -205,22 +208,32 @@ impl Store {
             }
             answer
         };
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.log();
         if let Some(job) = self.get(request_id) {
-            write(&self.folder, &job)?;
+            let mut line = serde_json::to_value(&*job)?;
+            // It never changes, and may hold whole files.
+            line.as_object_mut().map(|line| line.remove("input"));
+            write(&mut log, line)?;
         }
         Ok(Some(answer))
     }
 }
 
-fn path(folder: &Path, request_id: &str) -> PathBuf {
-    folder.join("jobs").join(format!("{request_id}.json"))
+/// Reads a line. One that changes a job has no input of its own.
+fn read(jobs: &mut BTreeMap<String, Arc<Job>>, line: &[u8]) -> serde_json::Result<()> {
+    let mut line: Value = serde_json::from_slice(line)?;
+    let before = line["request_id"].as_str().and_then(|id| jobs.get(id));
+    if let (None, Some(before)) = (line.get("input"), before) {
+        line["input"] = before.input.clone();
+    }
+    let job: Job = serde_json::from_value(line)?;
+    jobs.insert(job.request_id.clone(), Arc::new(job));
+    Ok(())
 }
 
-fn write(folder: &Path, job: &Job) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder.join("jobs"))?;
-    file.write_all(&serde_json::to_vec(job)?)?;
-    file.persist(path(folder, &job.request_id)).map(|_| ()).map_err(|error| error.error)
+/// Writes a line. Its end comes first, so that one that was cut off spoils no other.
+fn write(log: &mut File, line: Value) -> io::Result<()> {
+    log.write_all(format!("\n{line}").as_bytes())
 }
 
 /// A word to whoever runs the simulator.
@@ -237,4 +250,27 @@ pub(crate) fn timestamp() -> String {
 /// Now, in Unix milliseconds.
 pub(crate) fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_off_costs_nothing_but_itself() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || Store::open(folder.path().to_owned()).expect("usable");
+        let job =
+            |id: &str| Job::new(Form::Fal, id.into(), "app", serde_json::json!({ "prompt": id }), (5, Phase::Queued));
+        let store = open();
+        store.add(job("one")).expect("written");
+        store.change("one", |job| job.phase = Phase::Running).expect("written");
+        store.log().write_all(b"\n{\"request_id\":\"tw").expect("written");
+        open().add(job("three")).expect("written");
+        let store = open();
+        let one = store.get("one").expect("kept");
+        assert!(matches!(one.phase, Phase::Running) && one.prompt() == "one" && one.serial == 0);
+        assert!(store.get("three").is_some_and(|three| three.serial == 1));
+        assert_eq!(store.all().len(), 2);
+    }
 }

@@ -1,12 +1,15 @@
 //! A finished clip on its way to the disk: fetched to a temporary name, judged, synced, renamed.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backon::Retryable as _;
 use seedpost_core::job::{Delivery, Event, JobRef, Take};
 use sha2::{Digest as _, Sha256};
+use tokio::task::JoinSet;
 
 use super::{Halt, Runner, Work, patience};
 use crate::fetch::{FetchError, FetchLimits, Fetcher};
@@ -44,7 +47,7 @@ impl Runner<'_> {
         let path = work.clip.clone();
         let measured = tokio::task::spawn_blocking(move || digest(&path)).await;
         let delivery = measured
-            .map_err(std::io::Error::other)
+            .map_err(io::Error::other)
             .flatten()
             .map_err(|error| Halt::Disk { path: work.clip.clone(), error })?;
         self.notify(work, "done", format!("{} bytes", delivery.bytes));
@@ -65,7 +68,7 @@ impl Runner<'_> {
         if path.exists() {
             return;
         }
-        let is_png = |mut file: &std::fs::File| {
+        let is_png: Judge = |mut file| {
             let mut head = [0; 8];
             file.seek(SeekFrom::Start(0))?;
             let png = file.read_exact(&mut head).is_ok() && head == *b"\x89PNG\r\n\x1a\n";
@@ -88,33 +91,44 @@ impl Runner<'_> {
         }
     }
 
-    /// Fetches a file to a temporary name beside its final one, judges it, syncs it, and renames it.
-    async fn fetch(
-        &self,
-        url: &str,
-        to: &Path,
-        max_bytes: u64,
-        judge: impl Fn(&std::fs::File) -> std::io::Result<Result<(), CallError>>,
-    ) -> Result<(), Halt> {
-        let disk = |error| Halt::Disk { path: to.to_owned(), error };
-        let folder = to.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder).map_err(disk)?;
+    async fn fetch(&self, url: &str, to: &Path, max_bytes: u64, judge: Judge) -> Result<(), Halt> {
         let reach = self.provider.media_reach();
         let make = || async { Fetcher::new(FetchLimits { max_bytes, time: TRANSFER, redirects: REDIRECTS, reach }) };
-        let fetched = match self.fetcher.get_or_try_init(make).await {
-            Ok(fetcher) => fetcher.up_to(max_bytes).fetch(&self.provider.media_url(url), file.as_file_mut()).await,
-            Err(error) => Err(error),
-        };
-        match fetched {
-            Err(FetchError::Io(error)) => return Err(disk(error)),
-            Err(error) => return Err(call_error(&error).into()),
-            Ok(_) => judge(file.as_file()).map_err(disk)??,
-        }
-        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.as_file().set_permissions(readable).and_then(|()| file.as_file().sync_all()).map_err(disk)?;
-        file.persist_noclobber(to).map_err(|error| disk(error.error))?;
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(disk)
+        let fetcher = self.fetcher.get_or_try_init(make).await.map_err(|error| call_error(&error))?;
+        // A task of its own, so that clips arrive on all cores; it ends with this call.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(bring(fetcher.up_to(max_bytes), self.provider.media_url(url), to.to_owned(), judge));
+        let brought = tasks.join_next().await.map(|brought| brought.map_err(io::Error::other).flatten());
+        let brought = brought.unwrap_or_else(|| Err(io::Error::other("the fetch did not begin")));
+        brought.map_err(|error| Halt::Disk { path: to.to_owned(), error })?.map_err(Halt::from)
     }
+}
+
+/// Fetches a file to a temporary name beside its final one, judges it, syncs it, and renames it.
+async fn bring(fetcher: Fetcher, url: String, to: PathBuf, judge: Judge) -> io::Result<Result<(), CallError>> {
+    let folder = to.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    match fetcher.fetch(&url, file.as_file_mut()).await {
+        Err(FetchError::Io(error)) => return Err(error),
+        Err(error) => return Ok(Err(call_error(&error))),
+        Ok(_) => {}
+    }
+    // Several at a time: the disk synchronises what comes together at once.
+    tokio::task::spawn_blocking(move || keep(file, &to, judge)).await.map_err(io::Error::other)?
+}
+
+/// Whether a file that came is what was asked for.
+type Judge = fn(&File) -> io::Result<Result<(), CallError>>;
+
+/// Gives a file its final name once it is judged and on disk.
+fn keep(file: tempfile::NamedTempFile, to: &Path, judge: Judge) -> io::Result<Result<(), CallError>> {
+    if let Err(refused) = judge(file.as_file())? {
+        return Ok(Err(refused));
+    }
+    file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(to)?;
+    File::open(to.parent().unwrap_or(Path::new(".")))?.sync_all().map(Ok)
 }
 
 fn call_error(error: &FetchError) -> CallError {
@@ -128,7 +142,7 @@ fn call_error(error: &FetchError) -> CallError {
 }
 
 /// Whether a file begins as a video and ends where its parts do.
-fn is_whole_clip(mut file: &std::fs::File) -> std::io::Result<Result<(), CallError>> {
+fn is_whole_clip(mut file: &File) -> io::Result<Result<(), CallError>> {
     let length = file.metadata()?.len();
     let mut head = Vec::new();
     file.seek(SeekFrom::Start(0))?;
@@ -150,7 +164,7 @@ fn is_clip(head: &[u8]) -> bool {
 
 /// Whether the boxes of an MP4 end where the file ends, an index among them (ISO/IEC 14496-12, 4.2).
 /// An answer without a length may break off unnoticed. Other containers are taken as they come.
-fn is_whole(mut file: &std::fs::File) -> std::io::Result<bool> {
+fn is_whole(mut file: &File) -> io::Result<bool> {
     let length = file.metadata()?.len();
     let (mut at, mut index) = (0_u64, false);
     while at < length {
@@ -178,9 +192,9 @@ fn is_whole(mut file: &std::fs::File) -> std::io::Result<bool> {
     Ok(index && at == length)
 }
 
-fn digest(path: &Path) -> std::io::Result<Delivery> {
-    let mut file = std::fs::File::open(path)?;
+fn digest(path: &Path) -> io::Result<Delivery> {
+    let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
-    let bytes = std::io::copy(&mut file, &mut hasher)?;
+    let bytes = io::copy(&mut file, &mut hasher)?;
     Ok(Delivery { sha256: format!("{:x}", hasher.finalize()), bytes })
 }

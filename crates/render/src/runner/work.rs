@@ -124,7 +124,7 @@ pub struct Notice {
 pub struct Manner {
     /// How often jobs are asked after.
     pub pace: PollPace,
-    /// How many takes are under way at once.
+    /// How many jobs are under way at once.
     pub concurrency: usize,
     /// How long a run waits for one job; a later run goes on waiting.
     pub patience: Duration,
