@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -121,6 +122,9 @@ fn a_killed_run_goes_on_with_the_simulator_inside_it() {
     child.wait().unwrap();
     let (code, out, err) = support::run(project.path(), &["run"]);
     assert_eq!(code, 0, "{out}{err}");
-    let jobs = std::fs::read_dir(project.path().join(".seedpost/simulator/jobs")).unwrap().count();
-    assert_eq!(jobs, 1, "one job was paid for");
+    let log = std::fs::read_to_string(project.path().join(".seedpost/simulator/jobs.jsonl")).unwrap();
+    let lines = log.lines().filter(|line| !line.is_empty());
+    let ids: BTreeSet<String> =
+        lines.map(|line| serde_json::from_str::<Value>(line).unwrap()["request_id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "one job was paid for");
 }

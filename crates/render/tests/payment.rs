@@ -5,6 +5,7 @@
 mod server;
 
 use std::path::Path;
+use std::sync::{Condvar, Mutex};
 
 use seedpost_core::catalog::Mode;
 use seedpost_core::cost::Usd;
@@ -86,12 +87,22 @@ async fn planned(folder: &Path, names: &[&str]) -> Ledger {
 }
 
 async fn advance(ledger: &Ledger, server: &Server, folder: &Path, names: &[&str]) -> Vec<Outcome> {
+    advance_at_once(4, ledger, server, folder, names).await
+}
+
+async fn advance_at_once(
+    concurrency: usize,
+    ledger: &Ledger,
+    server: &Server,
+    folder: &Path,
+    names: &[&str],
+) -> Vec<Outcome> {
     let provider = Fal::at(&server.url, Secret::new("k".into()), false).unwrap();
     let (_stop, stopped) = watch::channel(false);
     let (notices, _watched) = mpsc::unbounded_channel();
     let pace = PollPace { least_ms: 1, most_ms: 5 };
     let patience = std::time::Duration::from_millis(300);
-    let manner = Manner { pace, concurrency: 4, patience, follow: false, max_clip: 1 << 20, wakes: None, slots: None };
+    let manner = Manner { pace, concurrency, patience, follow: false, max_clip: 1 << 20, wakes: None, slots: None };
     let runner = Runner::new(ledger, &provider as &dyn Provider, manner, stopped, notices);
     let works = names.iter().map(|name| work(folder, &take(name))).collect();
     runner.run(works).await.into_iter().map(|(_, outcome)| outcome).collect()
@@ -388,4 +399,52 @@ async fn a_clip_is_followed_to_another_host_without_the_key() {
     assert_eq!(last.path, "/elsewhere.mp4");
     let head = last.head.to_ascii_lowercase();
     assert!(head.contains("host: localhost") && !head.contains("authorization"), "{head}");
+}
+
+/// One job at a time: the second is sent while the first one's clip is still on its way.
+#[tokio::test]
+async fn a_clip_on_its_way_holds_no_place_of_a_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let sent = (Mutex::new(0), Condvar::new());
+    let server = Server::start(move |url, request| {
+        let own = |reply, id: u32| match reply {
+            Reply::Text(200, text) => Reply::Text(200, text.replace("r1", &format!("r{id}"))),
+            other => other,
+        };
+        if request.method == "POST" {
+            let mut count = sent.0.lock().unwrap();
+            *count += 1;
+            sent.1.notify_all();
+            return own(well(url, request, CLIP), *count);
+        }
+        if request.path == "/media/clip.mp4" {
+            let (count, limit) = (sent.0.lock().unwrap(), std::time::Duration::from_secs(10));
+            let waited = sent.1.wait_timeout_while(count, limit, |count| *count < 2).unwrap();
+            return if waited.1.timed_out() { Reply::Drop } else { Reply::Bytes(CLIP.to_vec()) };
+        }
+        well(url, request, CLIP)
+    });
+    let ledger = planned(folder.path(), &["S1_T01", "S2_T01"]).await;
+    let outcomes = advance_at_once(1, &ledger, &server, folder.path(), &["S1_T01", "S2_T01"]).await;
+    assert!(matches!(outcomes[..], [Outcome::Done, Outcome::Done]), "{outcomes:?}");
+}
+
+/// Entries of one call stand or fall together, whatever others write in the same moment.
+#[tokio::test]
+async fn entries_of_one_call_are_written_all_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = planned(folder.path(), &["S1_T01", "S2_T01", "S3_T01"]).await;
+    let ids = ["S1_T01", "S2_T01", "S3_T01"].map(take);
+    let again = |id: &TakeId, seq| (id.clone(), seq, plan());
+    let (all, single) = tokio::join!(
+        ledger.append_all(vec![again(&ids[0], 1), again(&ids[0], 2), again(&ids[1], 7)]),
+        ledger.intend(&ids[2], 1, Value::Null, PRICE),
+    );
+    assert!(matches!(all, Err(LedgerError::Conflict(name)) if name == "S2_T01"));
+    assert!(single.is_ok(), "{single:?}");
+    for (id, length) in ids.iter().zip([1, 1, 2]) {
+        assert_eq!(ledger.take(id).await.unwrap().unwrap().length, length, "{id}");
+    }
+    ledger.append_all(vec![again(&ids[0], 1), again(&ids[0], 2)]).await.unwrap();
+    assert_eq!(ledger.take(&ids[0]).await.unwrap().unwrap().length, 3);
 }
