@@ -110,7 +110,7 @@ impl<'a> Runner<'a> {
             (place, work.take, outcome)
         };
         let works = futures_util::stream::iter(works.into_iter().enumerate());
-        // As many clips again may be on their way here, while the next jobs are under way.
+        // Clips may be on their way here while the next jobs are under way.
         let most = self.manner.concurrency.max(1).saturating_mul(2);
         let mut outcomes: Vec<_> = works.map(one).buffer_unordered(most).collect().await;
         outcomes.sort_unstable_by_key(|(place, ..)| *place);
@@ -138,7 +138,11 @@ impl<'a> Runner<'a> {
     }
 
     async fn steps(&self, work: &Work) -> Result<Take, Halt> {
-        let mut room = Some(self.room(work).await?);
+        // A job that has ended needs no room.
+        let mut room = match self.read(work).await?.phase {
+            Phase::Rendered { .. } => None,
+            _ => Some(self.room(work).await?),
+        };
         let folder = work.clip.parent().unwrap_or(Path::new("."));
         let made = tokio::fs::create_dir_all(folder).await;
         made.map_err(|error| Halt::Disk { path: folder.to_owned(), error })?;

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex};
 
 use seedpost_core::catalog::Mode;
 use seedpost_core::cost::Usd;
-use seedpost_core::job::{Event, Phase, Plan, PollPace, Resolution, Take};
+use seedpost_core::job::{Event, JobRef, Phase, Plan, PollPace, Resolution, Take};
 use seedpost_core::shot::{ProviderName, ShotDuration, TakeId};
 use seedpost_core::spec::Promise;
 use seedpost_render::Secret;
@@ -427,6 +427,26 @@ async fn a_clip_on_its_way_holds_no_place_of_a_job() {
     let ledger = planned(folder.path(), &["S1_T01", "S2_T01"]).await;
     let outcomes = advance_at_once(1, &ledger, &server, folder.path(), &["S1_T01", "S2_T01"]).await;
     assert!(matches!(outcomes[..], [Outcome::Done, Outcome::Done]), "{outcomes:?}");
+}
+
+/// One job at a time, and it does not end: a clip that is there already is fetched meanwhile.
+#[tokio::test]
+async fn a_job_that_has_ended_waits_for_no_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|url, request| match request.path.contains("/status") {
+        true => Reply::Text(202, r#"{"status":"IN_PROGRESS","logs":null}"#.into()),
+        false => well(url, request, CLIP),
+    });
+    let ledger = planned(folder.path(), &["S1_T01", "S2_T01"]).await;
+    let job = JobRef { request_id: "r2".into(), status_url: None, response_url: None, cancel_url: None };
+    let url = format!("{}/media/clip.mp4", server.url);
+    ledger.intend(&take("S2_T01"), 1, Value::Null, PRICE).await.unwrap();
+    ledger.append(&take("S2_T01"), 2, Event::Submitted(job)).await.unwrap();
+    ledger.append(&take("S2_T01"), 3, Event::Rendered { url, charged: None, last_frame: None }).await.unwrap();
+    let outcomes = advance_at_once(1, &ledger, &server, folder.path(), &["S1_T01", "S2_T01"]).await;
+    assert!(matches!(outcomes[..], [Outcome::Unreachable(_), Outcome::Done]), "{outcomes:?}");
+    let seen = server.seen.lock().unwrap();
+    assert!(seen.last().unwrap().path.contains("/status"), "the clip came before the job was given up");
 }
 
 /// Entries of one call stand or fall together, whatever others write in the same moment.

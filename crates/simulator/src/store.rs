@@ -24,7 +24,7 @@ pub enum Form {
 }
 
 /// A job as it stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) request_id: String,
     #[serde(default)]
@@ -55,7 +55,7 @@ pub(crate) struct Job {
     pub(crate) logs: Vec<Log>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub(crate) enum Phase {
     Queued,
@@ -73,7 +73,7 @@ pub(crate) enum Phase {
     Cancelled,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Log {
     pub(crate) message: String,
     pub(crate) timestamp: String,
@@ -200,10 +200,14 @@ impl Store {
     pub(crate) fn change<T>(&self, request_id: &str, change: impl FnOnce(&mut Job) -> T) -> io::Result<Option<T>> {
         let answer = {
             let mut jobs = self.jobs();
-            let Some(job) = jobs.get_mut(request_id).map(Arc::make_mut) else { return Ok(None) };
-            let before = std::mem::discriminant(&job.phase);
+            let Some(job) = jobs.get_mut(request_id) else { return Ok(None) };
+            let before = Arc::clone(job);
+            let job = Arc::make_mut(job);
             let answer = change(job);
-            if std::mem::discriminant(&job.phase) != before {
+            if *job == *before {
+                return Ok(Some(answer));
+            }
+            if std::mem::discriminant(&job.phase) != std::mem::discriminant(&before.phase) {
                 job.updated_ms = now_ms().max(job.created_ms);
             }
             answer

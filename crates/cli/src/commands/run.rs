@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seedpost_core::change::Change;
 use seedpost_core::cost::Usd;
 use seedpost_core::job::{Phase, Take};
@@ -62,6 +63,7 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     let _lock = project.lock()?;
     project.sweep();
     let concurrency = concurrency(&project, arguments)?;
+    allow_open_files();
     let mut desk = prepare(&project)?;
     let Rendered { outcomes, takes, orphans, stale, shut, stopped } =
         block_on(render(&project, &mut desk, arguments, concurrency, style))??;
@@ -118,6 +120,13 @@ type Standing<'p> = (TakeId, &'p Prepared<'p>, Take, u64);
 
 fn job<'p>((id, prepared, take, at): &Standing<'p>) -> Option<Job<'p>> {
     Job::new(id.clone(), prepared, take.clone(), *at)
+}
+
+/// Each job and each clip on its way holds files and connections open.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, the usual limit does for most runs.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// More than a key has room for would only wait.
