@@ -11,10 +11,10 @@ use std::time::Duration;
 use seedpost_core::change::Change;
 use seedpost_core::cost::Usd;
 use seedpost_core::job::{Event, Phase, Take};
-use seedpost_core::shot::{ProviderName, TakeId};
+use seedpost_core::shot::{ProviderName, ShotId, TakeId};
 use seedpost_render::ledger::Ledger;
 use seedpost_render::provider::Upload;
-use seedpost_render::runner::{Input, Manner, Outcome, Runner, Work, unbilled};
+use seedpost_render::runner::{Input, Manner, Outcome, Request, Runner, Work, unbilled};
 use tokio::sync::{mpsc, watch};
 
 use crate::door::{self, Door, Way};
@@ -183,42 +183,52 @@ impl<'p> Batch<'p> {
     /// Takes with something to do that were not touched in this run, and whose parents have their clips. Jobs that
     /// are under way are asked after even where the list does not name them any more.
     fn errands(&self, desk: &Desk<'p>, takes: &BTreeMap<TakeId, Take>, touched: &BTreeSet<TakeId>) -> Vec<Errand> {
-        let parents: BTreeSet<&str> = desk
-            .prepared
-            .iter()
-            .filter_map(|prepared| Some(prepared.shot.first_frame_from.as_ref()?.as_str()))
-            .collect();
+        let parents: BTreeSet<&ShotId> =
+            desk.prepared.iter().filter_map(|prepared| prepared.shot.first_frame_from.as_ref()).collect();
         let mut errands = Vec::new();
         let mut named = BTreeSet::new();
         for prepared in &desk.prepared {
             for id in prepared.takes() {
                 named.insert(id.clone());
                 let Some(take) = takes.get(&id).filter(|take| !touched.contains(&id) && !rests(take)) else { continue };
-                if !is_sent(take) && !due::is_due(desk, prepared, &id, takes) {
-                    continue;
+                if is_sent(take) {
+                    errands.push(self.errand(id, take, None));
+                } else if due::is_due(desk, prepared, &id, takes)
+                    && let Some(mut request) = self.request(desk, takes, prepared, &id)
+                {
+                    request.order.return_last_frame = parents.contains(&prepared.shot.id);
+                    errands.push(self.errand(id, take, Some(request)));
                 }
-                let mut work = prepared.work(self.project, id);
-                work.order.return_last_frame = parents.contains(prepared.shot.id.as_str());
-                work.order.promotes = draft_of(prepared, takes);
-                if let (Some(parent), false) = (&prepared.shot.first_frame_from, is_sent(take)) {
-                    let Some(frame) = self.parent_frame(desk, takes, &work.take, parent.as_str()) else { continue };
-                    work.first_frame = Some(Input::File(frame));
-                }
-                errands.push(Self::errand(take, work));
             }
         }
         for (id, take) in takes.iter().filter(|(id, take)| !named.contains(id) && is_sent(take) && !rests(take)) {
             if !touched.contains(id) {
                 note(format_args!("{id} is under way, though the list does not ask for it any more"));
-                errands.push(Self::errand(take, Work::under_way(id.clone(), self.project.clip(id))));
+                errands.push(self.errand(id.clone(), take, None));
             }
         }
         errands
     }
 
-    fn errand(take: &Take, work: Work) -> Errand {
-        let price = if is_sent(take) { Usd::ZERO } else { take.plan.estimate };
-        Errand { way: Way::of(&take.plan), work, price }
+    /// What is sent for a take; nothing yet where it waits for another shot's clip.
+    fn request(
+        &self,
+        desk: &Desk<'p>,
+        takes: &BTreeMap<TakeId, Take>,
+        prepared: &Prepared<'p>,
+        id: &TakeId,
+    ) -> Option<Request> {
+        let mut request = prepared.request(id);
+        request.order.promotes = draft_of(prepared, takes);
+        if let Some(parent) = &prepared.shot.first_frame_from {
+            request.first_frame = Some(Input::File(self.parent_frame(desk, takes, id, parent.as_str())?));
+        }
+        Some(request)
+    }
+
+    fn errand(&self, id: TakeId, take: &Take, request: Option<Request>) -> Errand {
+        let price = if request.is_some() { take.plan.estimate } else { Usd::ZERO };
+        Errand { way: Way::of(&take.plan), work: Work { clip: self.project.clip(&id), take: id, request }, price }
     }
 
     /// Plans takes that are new, and those that changed or failed and may be sent again; answers whether there were

@@ -14,7 +14,7 @@ use seedpost_core::reference::{self, Kind, Verdict};
 use seedpost_core::shot::{Location, MAX_TAKES, ProviderName, Shot, ShotId, TakeId};
 use seedpost_core::spec::Promise;
 use seedpost_render::provider::{Order, Upload};
-use seedpost_render::runner::{Input, Work};
+use seedpost_render::runner::{Input, Request};
 use serde_json::json;
 
 use crate::assets::{self, Measured, content_type, references};
@@ -34,14 +34,7 @@ pub(crate) struct Prepared<'p> {
     pub(crate) pictures: Vec<Picture>,
     /// Numbers of the takes that are asked for in this form.
     numbers: Vec<u32>,
-    order: Order,
-    second_choice: Option<Box<(Plan, Order)>>,
-    mark: Option<String>,
-    images: Vec<Input>,
-    videos: Vec<Input>,
-    audios: Vec<Input>,
-    first_frame: Option<Input>,
-    last_frame: Option<Input>,
+    request: Request,
 }
 
 /// A checked list: its shots ready to be sent, and what is needed to make others of them.
@@ -124,7 +117,7 @@ impl<'p> Desk<'p> {
         prepared.numbers = vec![number];
         prepared.plan.follows = Some(follows.clone());
         prepared.price(&self.told);
-        if let Some((plan, _)) = prepared.second_choice.as_deref_mut() {
+        if let Some((plan, _)) = prepared.request.second_choice.as_deref_mut() {
             plan.follows = Some(follows.clone());
         }
         self.renumber(shot, number);
@@ -231,24 +224,26 @@ fn prepare_shot<'p>(
         .map(|(audio, sound)| audio_input(&audio.location, sound.as_ref(), measured))
         .collect();
     seen.extend(sounds.iter().flatten().map(|sound| sound.upload_sha256.clone()));
-    let order = order(shot, &decision);
-    let plan = plan(shot, &decision, &seen);
     let model = Catalog::built_in().model(&shot.render);
-    Ok(Prepared {
+    let request = Request {
+        order: order(shot, &decision),
         second_choice: second_choice(shot, &decision, &seen),
         mark: model.and_then(|model| model.mark.clone()).filter(|_| shot.render.mark_requests),
+        images,
+        videos,
+        audios,
+        first_frame,
+        last_frame,
+    };
+    let plan = plan(shot, &decision, &seen);
+    Ok(Prepared {
         numbers: (1..=shot.takes).collect(),
         shot: own,
         decision,
         plan,
         conformed: sounds.into_iter().flatten().collect(),
         pictures: pictures.into_values().collect(),
-        order,
-        images,
-        videos,
-        audios,
-        first_frame,
-        last_frame,
+        request,
     })
 }
 
@@ -377,38 +372,26 @@ impl Prepared<'_> {
         self.plan.estimate = estimate.unwrap_or(self.plan.estimate);
     }
 
-    /// What the runner needs to advance a take.
-    pub(crate) fn work(&self, project: &Project, take: TakeId) -> Work {
+    /// What is sent for a take.
+    pub(crate) fn request(&self, take: &TakeId) -> Request {
         // With the same seed, a second take would be the first one bought again; a follower has its root's.
         let root = self.plan.follows.as_ref().map(|follows| match follows.change {
             Change::NewSeed { .. } => 1,
             _ => follows.take.parse().map_or(1, |root: TakeId| root.number),
         });
-        let number = root.unwrap_or(take.number);
-        let seeded = |order: &Order| Order {
-            seed: order.seed.map(|seed| seed.wrapping_add(number - 1) & i32::MAX.unsigned_abs()),
-            ..order.clone()
-        };
-        let order = seeded(&self.order);
-        let second = self.second_choice.as_deref().map(|(plan, order)| Box::new((plan.clone(), seeded(order))));
-        Work {
-            clip: project.clip(&take),
-            order,
-            second_choice: second,
-            take,
-            mark: self.mark.clone(),
-            images: self.images.clone(),
-            videos: self.videos.clone(),
-            audios: self.audios.clone(),
-            first_frame: self.first_frame.clone(),
-            last_frame: self.last_frame.clone(),
+        let further = root.unwrap_or(take.number) - 1;
+        let mut request = self.request.clone();
+        let second = request.second_choice.as_deref_mut().map(|(_, order)| order);
+        for order in std::iter::once(&mut request.order).chain(second) {
+            order.seed = order.seed.map(|seed| seed.wrapping_add(further) & i32::MAX.unsigned_abs());
         }
+        request
     }
 
     /// How many local files are sent.
     pub(crate) fn uploads(&self) -> usize {
-        let all =
-            self.images.iter().chain(&self.videos).chain(&self.audios).chain(&self.first_frame).chain(&self.last_frame);
+        let Request { images, videos, audios, first_frame, last_frame, .. } = &self.request;
+        let all = images.iter().chain(videos).chain(audios).chain(first_frame).chain(last_frame);
         all.filter(|input| matches!(input, Input::File(_))).count()
     }
 }

@@ -240,6 +240,11 @@ fn retry_after(text: &str) -> Option<u64> {
     Some(seconds.min(3600) * 1000)
 }
 
+/// A provider's words, as far as they are worth a person's reading.
+pub(crate) fn excerpt(text: &str) -> String {
+    text.chars().take(500).collect()
+}
+
 /// Words for a failed exchange, without the address, which may hold a signature.
 pub(crate) fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();

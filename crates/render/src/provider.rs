@@ -276,6 +276,23 @@ pub trait Provider: Send + Sync {
     }
 }
 
+/// What a filter saw, where a provider says it in words.
+fn filtered(words: &str) -> Option<&'static str> {
+    const SEEN: [(&str, &str); 8] = [
+        ("likeness", "face"),
+        ("real people", "face"),
+        ("real person", "face"),
+        ("face", "face"),
+        ("copyright", "copyright"),
+        ("trademark", "copyright"),
+        ("intellectual property", "copyright"),
+        ("audio", "audio"),
+    ];
+    let words = words.to_ascii_lowercase();
+    let seen = SEEN.into_iter().find(|(word, _)| words.contains(word));
+    seen.map(|(_, seen)| seen)
+}
+
 /// A request as the ledger keeps it: files that are sent within it are named by their digest.
 #[must_use]
 pub fn record(body: &Value) -> Value {

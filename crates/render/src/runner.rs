@@ -26,7 +26,7 @@ use crate::provider::{CallError, Order, Placed, Progress, Provider, SubmitError,
 use crate::slots::Slot;
 pub use delivery::TEMPORARY;
 pub use reconcile::{find, unbilled};
-pub use work::{Input, Manner, Notice, Outcome, Work};
+pub use work::{Input, Manner, Notice, Outcome, Request, Work};
 
 /// How often a submit that did not arrive is tried in one run.
 const MAX_DEFERRALS: u32 = 5;
@@ -166,9 +166,10 @@ impl<'a> Runner<'a> {
                     return Ok(take);
                 }
                 Step::Submit { wait_ms } => {
+                    let Some(request) = &work.request else { return Ok(take) };
                     deferrals += 1;
                     self.wait(wait_ms).await?;
-                    self.submit(work, take).await?
+                    self.submit(work, request, take).await?
                 }
                 Step::Poll { .. } if polls > 0 && begun.elapsed() > self.manner.patience => return Ok(take),
                 Step::Poll { job, wait_ms } => {
@@ -262,22 +263,22 @@ impl<'a> Runner<'a> {
         self.or_stopped(wakes.wait(&job.request_id, Duration::from_millis(milliseconds))).await.map(|_| ())
     }
 
-    async fn submit(&self, work: &Work, take: Take) -> Result<Take, Halt> {
-        let (mut take, mut order) = (take, work.order.clone());
-        if let Some((_, second)) = work.second_choice.as_deref().filter(|_| take.plan.second_choice) {
+    async fn submit(&self, work: &Work, request: &Request, take: Take) -> Result<Take, Halt> {
+        let (mut take, mut order) = (take, request.order.clone());
+        if let Some((_, second)) = request.second_choice.as_deref().filter(|_| take.plan.second_choice) {
             order = second.clone();
         }
-        order.mark = work.mark.clone().map(|field| (field, format!("sp_{}", uuid::Uuid::now_v7().simple())));
+        order.mark = request.mark.clone().map(|field| (field, format!("sp_{}", uuid::Uuid::now_v7().simple())));
         // Nothing leaves this machine for a request that the budget does not allow.
         self.ledger.budget().await?.reserve(take.plan.estimate).map_err(LedgerError::from)?;
-        self.fill(work, &mut take, &mut order).await?;
+        self.fill(work, request, &mut take, &mut order).await?;
         let body = self.provider.body(&take.plan.endpoint, &order);
         let (take, reservation) =
             self.ledger.intend(&work.take, take.length, record(&body), take.plan.estimate).await?;
         self.notify(work, "submit", format!("{} set aside", reservation.amount()));
         let event = self.send(work, &take, &body, reservation).await;
         let refused = matches!(&event, Event::SubmitRefused(failure) if failure.about.as_deref() == Some("resolution"));
-        if let Some((plan, _)) = work.second_choice.as_deref().filter(|_| refused && !take.plan.second_choice) {
+        if let Some((plan, _)) = request.second_choice.as_deref().filter(|_| refused && !take.plan.second_choice) {
             self.notify(work, "falls back", "the resolution was refused; nothing was charged");
             // Both or neither: a run that is killed in between would leave a take that nobody sends again.
             let next = (work.take.clone(), take.length + 1, Event::Planned(plan.clone()));
@@ -321,16 +322,16 @@ impl<'a> Runner<'a> {
     }
 
     /// Gives the order an address for each reference.
-    async fn fill(&self, work: &Work, take: &mut Take, order: &mut Order) -> Result<(), Halt> {
+    async fn fill(&self, work: &Work, request: &Request, take: &mut Take, order: &mut Order) -> Result<(), Halt> {
+        let Request { images, videos, audios, first_frame, last_frame, .. } = request;
         for (addresses, inputs) in
-            [(&mut order.images, &work.images), (&mut order.videos, &work.videos), (&mut order.audios, &work.audios)]
+            [(&mut order.images, images), (&mut order.videos, videos), (&mut order.audios, audios)]
         {
             for input in inputs {
                 addresses.push(self.address(work, take, input).await?);
             }
         }
-        for (address, input) in [(&mut order.first_frame, &work.first_frame), (&mut order.last_frame, &work.last_frame)]
-        {
+        for (address, input) in [(&mut order.first_frame, first_frame), (&mut order.last_frame, last_frame)] {
             if let Some(input) = input {
                 *address = Some(self.address(work, take, input).await?);
             }

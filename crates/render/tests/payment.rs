@@ -16,7 +16,7 @@ use seedpost_render::Secret;
 use seedpost_render::ledger::{Ledger, LedgerError, Line};
 use seedpost_render::provider::fal::Fal;
 use seedpost_render::provider::{Order, Provider};
-use seedpost_render::runner::{Manner, Outcome, Runner, Work};
+use seedpost_render::runner::{Manner, Outcome, Request, Runner, Work};
 use serde_json::Value;
 use server::{Reply, Server, well};
 use tokio::sync::{mpsc, watch};
@@ -63,19 +63,10 @@ fn work(folder: &Path, id: &TakeId) -> Work {
         first_frame: None,
         last_frame: None,
     };
-    let clip = folder.join(format!("{id}.mp4"));
-    Work {
-        take: id.clone(),
-        order,
-        second_choice: None,
-        mark: None,
-        images: vec![],
-        videos: vec![],
-        audios: vec![],
-        first_frame: None,
-        last_frame: None,
-        clip,
-    }
+    let (images, videos, audios) = (vec![], vec![], vec![]);
+    let request =
+        Request { order, second_choice: None, mark: None, images, videos, audios, first_frame: None, last_frame: None };
+    Work { take: id.clone(), clip: folder.join(format!("{id}.mp4")), request: Some(request) }
 }
 
 async fn planned(folder: &Path, names: &[&str]) -> Ledger {

@@ -233,13 +233,9 @@ fn read_create(answer: &Answer) -> Result<String, SubmitError> {
 
 fn words(answer: &Answer, error: &Value) -> String {
     match (error["code"].as_str(), error["message"].as_str()) {
-        (Some(code), text) => format!("HTTP {}: {code}: {}", answer.status, shortened(text.unwrap_or_default())),
+        (Some(code), text) => format!("HTTP {}: {code}: {}", answer.status, http::excerpt(text.unwrap_or_default())),
         _ => answer.describe(),
     }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(500).collect()
 }
 
 /// How a task stands. A status that Ark adds some day counts as at work.
@@ -259,7 +255,7 @@ fn standing(task: &Value) -> Result<Progress, CallError> {
         "failed" => Progress::Failed(explain(&task["error"])),
         "cancelled" => Progress::Failed(Failure::free(FailureKind::Cancelled, "cancelled")),
         "expired" => Progress::Failed(Failure::free(FailureKind::TimedOut, "expired before it was rendered")),
-        other => Progress::Running(vec![format!("status {:?}", shortened(other))]),
+        other => Progress::Running(vec![format!("status {:?}", http::excerpt(other))]),
     })
 }
 
@@ -273,7 +269,7 @@ fn charge(task: &Value) -> Option<Usd> {
 /// What can be done about an error, by its code. Ark bills no failure.
 fn explain(error: &Value) -> Failure {
     let code = error["code"].as_str().unwrap_or("no code");
-    let message = format!("{code}: {}", shortened(error["message"].as_str().unwrap_or_default()));
+    let message = format!("{code}: {}", http::excerpt(error["message"].as_str().unwrap_or_default()));
     let free = |kind| Failure::free(kind, message.clone());
     let begins = |words: &[&str]| words.iter().any(|word| code.starts_with(word));
     if code.contains("SensitiveContentDetected") || code.contains("RiskDetection") {
@@ -295,7 +291,7 @@ fn explain(error: &Value) -> Failure {
 /// Whether a task is the one that is sought: by its mark, or where it shows none by its settings and time.
 fn candidate(ark: &Ark, sought: &Sought, task: &Value) -> Option<Candidate> {
     let id = task["id"].as_str()?;
-    let status = shortened(task["status"].as_str().unwrap_or("?"));
+    let status = http::excerpt(task["status"].as_str().unwrap_or("?"));
     let found = |words: String, certain| Some(Candidate { job: ark.job(&sought.endpoint, id), words, certain });
     let mark = "safety_identifier";
     match (sought.body[mark].as_str(), task[mark].as_str()) {

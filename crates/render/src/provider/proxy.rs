@@ -19,6 +19,7 @@ use super::fal::answer as fal;
 use super::inline;
 use super::{
     CallError, Cancel, Clip, Found, Order, Placed, Progress, Provider, SetupError, Sought, SubmitError, Upload,
+    filtered,
 };
 use crate::fetch::Reach;
 use crate::http::{self, Answer, Caller, Secret};
@@ -261,7 +262,7 @@ fn owed(failure: Failure) -> Failure {
 }
 
 fn reason(body: &Value, answer: &Answer) -> String {
-    let text = first(body, &REASONS).map(|text| text.chars().take(500).collect::<String>());
+    let text = first(body, &REASONS).map(|text| http::excerpt(&text));
     text.map_or_else(|| answer.describe(), |text| format!("HTTP {}: {text}", answer.status))
 }
 
@@ -271,11 +272,9 @@ fn explain(kind: FailureKind, body: &Value, answer: &Answer) -> Failure {
     let code = first(body, &["/error/code", "/code"]).unwrap_or_default();
     let text = format!("{message} {code}").to_ascii_lowercase();
     let said = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let filtered = ["sensitive", "moderat", "content policy", "content_policy", "safety", "likeness", "copyright"];
-    if kind != FailureKind::Account && said(&filtered) {
-        let faces = [("face", "face"), ("likeness", "face"), ("real people", "face")];
-        let mut seen = faces.into_iter().chain([("copyright", "copyright"), ("audio", "audio")]);
-        let about = seen.find(|(word, _)| text.contains(word)).map_or("content", |(_, about)| about);
+    let moderated = ["sensitive", "moderat", "content policy", "content_policy", "safety", "likeness", "copyright"];
+    if kind != FailureKind::Account && said(&moderated) {
+        let about = filtered(&text).unwrap_or("content");
         return Failure::free(FailureKind::Moderated, message).about(Some(about));
     }
     if kind == FailureKind::TryAgain && said(&["timeout", "timed out"]) {

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seedpost_core::catalog::Mode;
 use seedpost_core::job::{Failure, Plan, PollPace};
-use seedpost_core::shot::{ShotDuration, TakeId};
+use seedpost_core::shot::TakeId;
 
 use crate::provider::{Order, Upload};
 use crate::slots::Slots;
@@ -21,11 +20,20 @@ pub enum Input {
     File(Upload),
 }
 
-/// A take and what it needs.
+/// A take that is to have its clip.
 #[derive(Debug, Clone)]
 pub struct Work {
     /// The take; its plan stands in the ledger.
     pub take: TakeId,
+    /// The clip's final name.
+    pub clip: PathBuf,
+    /// What may be sent for it; nothing where it was sent already.
+    pub request: Option<Request>,
+}
+
+/// What is asked for, and the files that go with it.
+#[derive(Debug, Clone)]
+pub struct Request {
     /// What is asked for; its addresses are empty and filled from the inputs.
     pub order: Order,
     /// What is asked for where the first choice of settings is refused before it is charged.
@@ -42,47 +50,6 @@ pub struct Work {
     pub first_frame: Option<Input>,
     /// The last frame.
     pub last_frame: Option<Input>,
-    /// The clip's final name.
-    pub clip: PathBuf,
-}
-
-impl Work {
-    /// A take that was sent already: nothing but its clip is needed.
-    #[must_use]
-    pub fn under_way(take: TakeId, clip: PathBuf) -> Work {
-        let order = Order {
-            mode: Mode::Text,
-            prompt: String::new(),
-            negative_prompt: None,
-            duration: ShotDuration::Auto,
-            resolution: String::new(),
-            aspect_ratio: String::new(),
-            generate_audio: false,
-            language: None,
-            seed: None,
-            draft: false,
-            promotes: None,
-            return_last_frame: false,
-            mark: None,
-            images: Vec::new(),
-            videos: Vec::new(),
-            audios: Vec::new(),
-            first_frame: None,
-            last_frame: None,
-        };
-        Work {
-            take,
-            order,
-            second_choice: None,
-            mark: None,
-            images: Vec::new(),
-            videos: Vec::new(),
-            audios: Vec::new(),
-            first_frame: None,
-            last_frame: None,
-            clip,
-        }
-    }
 }
 
 /// How a take came out of a run.

@@ -4,8 +4,8 @@ use seedpost_core::job::{Failure, FailureKind, JobRef};
 use serde_json::Value;
 
 use super::KEY;
-use crate::http::Answer;
-use crate::provider::{CallError, Clip, Progress, SubmitError};
+use crate::http::{self, Answer};
+use crate::provider::{CallError, Clip, Progress, SubmitError, filtered};
 
 /// Reads the answer to a submit. Whatever is neither a clear yes nor a clear no is unknown.
 pub(in crate::provider) fn read_submit(answer: &Answer) -> Result<JobRef, SubmitError> {
@@ -109,32 +109,22 @@ fn field(item: &Value) -> Option<String> {
 
 /// What a filter saw, by the provider's words.
 fn seen(item: &Value) -> String {
-    let text = item["msg"].as_str().unwrap_or_default().to_ascii_lowercase();
-    let field = field(item).unwrap_or_default();
-    let said = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if item["type"] == "face_detection_error" || said(&["likeness", "real people", "real person", "face"]) {
-        "face".to_owned()
-    } else if said(&["copyright", "trademark", "intellectual property"]) {
-        "copyright".to_owned()
-    } else if said(&["audio"]) {
-        "audio".to_owned()
-    } else if field.is_empty() {
-        "content".to_owned()
-    } else {
-        field
+    if item["type"] == "face_detection_error" {
+        return "face".to_owned();
     }
+    let seen = filtered(item["msg"].as_str().unwrap_or_default()).map(str::to_owned);
+    seen.or_else(|| field(item)).unwrap_or_else(|| "content".to_owned())
 }
 
 /// The provider's own words: each field and message of `detail`, or the answer's beginning.
 fn words(answer: &Answer) -> String {
     let body = answer.json().unwrap_or_default();
     match &body["detail"] {
-        Value::String(text) => format!("HTTP {}: {}", answer.status, text.chars().take(500).collect::<String>()),
+        Value::String(text) => format!("HTTP {}: {}", answer.status, http::excerpt(text)),
         Value::Array(items) => {
             let item = |item: &Value| {
                 let place = field(item).map_or_else(String::new, |field| format!("{field}: "));
-                let text = item["msg"].as_str().unwrap_or("?");
-                let text: String = text.chars().take(500).collect();
+                let text = http::excerpt(item["msg"].as_str().unwrap_or("?"));
                 format!("{place}{text} [{}]", item["type"].as_str().unwrap_or("?"))
             };
             let all: Vec<String> = items.iter().take(20).map(item).collect();
