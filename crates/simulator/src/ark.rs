@@ -18,13 +18,14 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 pub(crate) use content::prompt;
 pub(crate) use rules::judge;
 pub(crate) use task::{failure, status, task};
 
 use crate::inputs;
-use crate::queue::base;
+use crate::queue::{base, has_bearer};
 use crate::render::Studio;
 use crate::store::{Form, Job, Phase, now_ms};
 
@@ -73,9 +74,7 @@ impl IntoResponse for Refused {
 }
 
 fn require_key(headers: &HeaderMap) -> Result<(), Refused> {
-    let given = headers.get("authorization").and_then(|value| value.to_str().ok());
-    let key = given.and_then(|value| value.strip_prefix("Bearer ")).filter(|key| !key.trim().is_empty());
-    key.map(|_| ()).ok_or_else(|| Refused {
+    has_bearer(headers).then_some(()).ok_or_else(|| Refused {
         status: StatusCode::UNAUTHORIZED,
         code: "AuthenticationError",
         param: "",
@@ -143,9 +142,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, Refused> {
     require_key(&headers)?;
     let wanted = Wanted::read(query.as_deref().unwrap_or_default())?;
-    let mut jobs: Vec<Arc<Job>> =
-        studio.store.all().into_iter().filter(|job| is_visible(job) && wanted.includes(job)).collect();
-    jobs.sort_by_key(|job| std::cmp::Reverse(job.serial));
+    let all = studio.store.all().into_iter().rev();
+    let jobs: Vec<Arc<Job>> = all.filter(|job| is_visible(job) && wanted.includes(job)).collect();
     let base = base(&headers);
     let page = jobs.iter().skip((wanted.page - 1) * wanted.size).take(wanted.size);
     let items: Vec<Value> = page.map(|job| task(job, &base)).collect();
@@ -169,8 +167,7 @@ impl Wanted {
             number.ok_or_else(|| Refused::invalid(name, format!("{name} is 1 to 500")))
         };
         let mut wanted = Wanted { page: 1, size: 10, status: None, ids: Vec::new(), model: None, service_tier: None };
-        for (name, value) in reqwest::Url::parse(&format!("http://x/?{query}")).iter().flat_map(|url| url.query_pairs())
-        {
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "page_num" => wanted.page = number("page_num", &value)?,
                 "page_size" => wanted.size = number("page_size", &value)?,

@@ -94,11 +94,11 @@ async fn keep(studio: &Studio, id: uuid::Uuid, name: &str, body: Body) -> Result
 }
 
 /// Writes a body to a file, piece by piece; answers the SHA-256 of it. A file that is not whole has
-/// another name.
+/// another name, and goes when its sender does.
 pub(crate) async fn receive(body: Body, path: &std::path::Path) -> Result<String, Refusal> {
-    let partial = path.with_file_name(format!(".{}", uuid::Uuid::now_v7()));
     let written = async {
-        let mut file = tokio::fs::File::create(&partial).await?;
+        let partial = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+        let mut file = tokio::fs::File::from_std(partial.reopen()?);
         let mut digest = digest::Context::new(&digest::SHA256);
         let mut pieces = body.into_data_stream();
         let mut total = 0;
@@ -112,14 +112,16 @@ pub(crate) async fn receive(body: Body, path: &std::path::Path) -> Result<String
             file.write_all(&piece).await?;
         }
         file.flush().await?;
-        tokio::fs::rename(&partial, path).await?;
+        partial.persist(path).map_err(|error| error.error)?;
         Ok(hex(digest.finish().as_ref()))
     };
-    let written = written.await;
-    if written.is_err() {
-        let _ = tokio::fs::remove_file(&partial).await;
-    }
-    written.map_err(|error| Refusal::internal(&error))
+    written.await.map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => {
+            let detail = format!("a file has at most {MAX_UPLOAD} bytes");
+            Refusal(StatusCode::PAYLOAD_TOO_LARGE, json!({ "detail": detail }))
+        }
+        _ => Refusal::internal(&error),
+    })
 }
 
 /// The name in the header of fal's Python client.

@@ -6,40 +6,16 @@ use std::fs::File;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
-use seedpost_core::catalog::{KindLimits, Limits, Range};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use seedpost_core::catalog::{KindLimits, Model, Range};
 use seedpost_core::media::MediaInfo;
-use seedpost_core::reference::audio_length;
+use seedpost_core::reference::{Kind, audio_length};
 use seedpost_core::time::ClockTime;
 use seedpost_media::probe::probe;
 use serde_json::Value;
 
 use crate::rules::own_file;
-
-/// What a reference is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Image,
-    Video,
-    Audio,
-}
-
-impl Kind {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Kind::Image => "image",
-            Kind::Video => "video",
-            Kind::Audio => "audio",
-        }
-    }
-
-    fn limits(self, limits: &Limits) -> &KindLimits {
-        match self {
-            Kind::Image => &limits.image,
-            Kind::Video => &limits.video,
-            Kind::Audio => &limits.audio,
-        }
-    }
-}
 
 /// A reference that passed.
 #[derive(Debug)]
@@ -52,8 +28,8 @@ pub(crate) struct Reference {
 }
 
 /// Reads one reference; answers in words what is wrong with it.
-pub(crate) fn read(kind: Kind, url: &str, limits: &Limits, files: &Path) -> Result<Reference, String> {
-    let words = |error: seedpost_media::MediaError| format!("the {} cannot be read: {error}", kind.word());
+pub(crate) fn read(kind: Kind, url: &str, model: &Model, files: &Path) -> Result<Reference, String> {
+    let words = |error: seedpost_media::MediaError| format!("the {} cannot be read: {error}", kind.as_str());
     let (path, info) = match url.split_once(':') {
         Some(("data", data)) => {
             let (format, bytes) = data_of(kind, data)?;
@@ -61,7 +37,7 @@ pub(crate) fn read(kind: Kind, url: &str, limits: &Limits, files: &Path) -> Resu
             if format != info.container && (format, info.container.as_str()) != ("mpeg", "mp3") {
                 return Err(format!(
                     "the data URI says {}/{format}, but the content is {}",
-                    kind.word(),
+                    kind.as_str(),
                     info.container
                 ));
             }
@@ -69,26 +45,26 @@ pub(crate) fn read(kind: Kind, url: &str, limits: &Limits, files: &Path) -> Resu
         }
         Some(("http" | "https", rest)) if rest.starts_with("//") && rest.len() > 2 => match own_file(url, files) {
             Some(path) => {
-                let file = File::open(&path).map_err(|_| format!("the {} cannot be downloaded", kind.word()))?;
+                let file = File::open(&path).map_err(|_| format!("the {} cannot be downloaded", kind.as_str()))?;
                 (Some(path), Some(probe(file).map_err(words)?))
             }
             None => (None, None),
         },
         Some(("asset", rest)) if rest.starts_with("//") && rest.len() > 2 => (None, None),
-        _ => return Err(format!("the {} needs an http(s) address or a data URI", kind.word())),
+        _ => return Err(format!("the {} needs an http(s) address or a data URI", kind.as_str())),
     };
     if let Some(info) = &info {
-        measure(kind, info, kind.limits(limits))?;
+        measure(kind, info, kind.limits(model))?;
     }
     Ok(Reference { kind, path, info })
 }
 
 /// Checks what holds for all of a kind together: how many they are, and how long.
-pub(crate) fn together(kind: Kind, references: &[Reference], limits: &Limits) -> Result<(), String> {
-    let limits = kind.limits(limits);
+pub(crate) fn together(kind: Kind, references: &[Reference], model: &Model) -> Result<(), String> {
+    let limits = kind.limits(model);
     let all: Vec<&Reference> = references.iter().filter(|reference| reference.kind == kind).collect();
     if all.len() > limits.count as usize {
-        return Err(format!("{} {}s, but at most {} are allowed", all.len(), kind.word(), limits.count));
+        return Err(format!("{} {}s, but at most {} are allowed", all.len(), kind.as_str(), limits.count));
     }
     let Some(range) = limits.combined_seconds else { return Ok(()) };
     let lengths = all.iter().filter_map(|reference| length(kind, reference.info.as_ref()?));
@@ -97,7 +73,7 @@ pub(crate) fn together(kind: Kind, references: &[Reference], limits: &Limits) ->
     if total > ClockTime::seconds(range.max).0 + all.len() as u64 {
         return Err(format!(
             "the {}s last {} s together, but at most {} s are allowed",
-            kind.word(),
+            kind.as_str(),
             ClockTime(total),
             range.max
         ));
@@ -110,7 +86,7 @@ fn length(kind: Kind, info: &MediaInfo) -> Option<ClockTime> {
 }
 
 fn measure(kind: Kind, info: &MediaInfo, limits: &KindLimits) -> Result<(), String> {
-    let word = kind.word();
+    let word = kind.as_str();
     let within = |what: &str, value: u64, range: Option<Range>| match range {
         Some(range) if !range.contains(value) => {
             Err(format!("the {word}'s {what} is {value}, but {} to {} is allowed", range.min, range.max))
@@ -160,11 +136,11 @@ fn data_of(kind: Kind, data: &str) -> Result<(&str, Vec<u8>), String> {
     }
     let parts = data.split_once('/').and_then(|(class, rest)| Some((class, rest.split_once(";base64,")?)));
     match parts {
-        Some((class, (format, text))) if class == kind.word() => {
-            let bytes = base64(text).ok_or_else(|| format!("the {}'s data URI is not base64", kind.word()))?;
+        Some((class, (format, text))) if class == kind.as_str() => {
+            let bytes = base64(text).ok_or_else(|| format!("the {}'s data URI is not base64", kind.as_str()))?;
             Ok((format, bytes))
         }
-        _ => Err(format!("the data URI does not begin with data:{}/<format>;base64,", kind.word())),
+        _ => Err(format!("the data URI does not begin with data:{}/<format>;base64,", kind.as_str())),
     }
 }
 
@@ -192,24 +168,5 @@ pub(crate) fn unpack(input: &mut Value, files: &Path) -> io::Result<()> {
 
 /// Decodes base64 (RFC 4648, section 4); padding may be absent.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=');
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    let (mut bits, mut count) = (0_u32, 0_u32);
-    for letter in text.bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count & 0xff) as u8);
-        }
-    }
-    (text.len() % 4 != 1).then_some(bytes)
+    STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok()
 }

@@ -1,8 +1,8 @@
 //! The forms of OpenAI-compatible proxies: one set of rules, six shapes of answer.
 //!
 //! `/v1` is the shape that guides show; `/proxy/a/v1` to `/proxy/f/v1` have all of them. A request
-//! that is refused makes no job and no bill. Deliberately absent: lists and cancellation, which proxies
-//! do not have.
+//! that is refused makes no job and no bill. Deliberately absent: lists, which proxies do not have, and cancellation
+//! but in the shape of fal's queue.
 
 mod rules;
 
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 pub(crate) use rules::judge;
 use shape::Shape;
 
-use crate::queue::{self, Place, base};
+use crate::queue::{self, Place, base, has_bearer};
 use crate::render::Studio;
 use crate::store::{Form, Job, Phase};
 use crate::{ark, inputs};
@@ -104,9 +104,7 @@ fn answer(studio: Arc<Studio>, call: Call<'_>, headers: &HeaderMap, body: &[u8])
 }
 
 fn require_key(headers: &HeaderMap) -> Result<(), Refused> {
-    let given = headers.get("authorization").and_then(|value| value.to_str().ok());
-    let key = given.and_then(|value| value.strip_prefix("Bearer ")).filter(|key| !key.trim().is_empty());
-    key.map(|_| ()).ok_or_else(|| Refused {
+    has_bearer(headers).then_some(()).ok_or_else(|| Refused {
         status: StatusCode::UNAUTHORIZED,
         code: "invalid_api_key",
         message: "no API key in the Authorization header".to_owned(),

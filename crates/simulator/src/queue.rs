@@ -47,6 +47,12 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// Whether a key is there in the form of RFC 6750.
+pub(crate) fn has_bearer(headers: &HeaderMap) -> bool {
+    let given = headers.get("authorization").and_then(|value| value.to_str().ok());
+    given.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|key| !key.trim().is_empty())
+}
+
 /// The simulator's address, as the caller knows it.
 pub(crate) fn base(headers: &HeaderMap) -> String {
     let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");

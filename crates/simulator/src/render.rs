@@ -254,12 +254,14 @@ impl Studio {
 
 /// Takes a clip into the folder, by a link where that is possible; answers its size.
 fn can(clip: &Path, place: &Path) -> io::Result<u64> {
+    let words = |error| io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", clip.display()));
+    // A link to a link may lead nowhere from there.
+    let whole = clip.canonicalize().map_err(words)?;
     match std::fs::remove_file(place) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let taken = std::fs::hard_link(clip, place).or_else(|_| std::fs::copy(clip, place).map(|_| ()));
-    let words = |error| io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", clip.display()));
+    let taken = std::fs::hard_link(&whole, place).or_else(|_| std::fs::copy(&whole, place).map(|_| ()));
     taken.map_err(words)?;
     std::fs::metadata(place).map(|metadata| metadata.len())
 }

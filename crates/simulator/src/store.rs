@@ -11,11 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The wire form that a job came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
     /// fal's queue.
-    #[default]
     Fal,
     /// Ark's tasks.
     Ark,
@@ -27,25 +26,18 @@ pub enum Form {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) request_id: String,
-    #[serde(default)]
     pub(crate) form: Form,
     /// Its place in the order in which jobs were added.
-    #[serde(default)]
     pub(crate) serial: u64,
     /// When it was added, in Unix milliseconds.
-    #[serde(default)]
     pub(crate) created_ms: u64,
     /// When its phase last changed, in Unix milliseconds.
-    #[serde(default)]
     pub(crate) updated_ms: u64,
     /// Where fal's form sends word when it has ended.
-    #[serde(default)]
     pub(crate) webhook: Option<String>,
     /// What an aspect ratio became that the model chose.
-    #[serde(default)]
     pub(crate) ratio: Option<String>,
     /// Whether its owner has deleted it; its bill stays.
-    #[serde(default)]
     pub(crate) deleted: bool,
     pub(crate) endpoint: String,
     pub(crate) input: Value,
@@ -163,12 +155,15 @@ impl Store {
     }
 
     fn jobs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Job>>> {
-        // A panic elsewhere leaves whole jobs behind: each change is one assignment.
+        // A panic elsewhere leaves whole jobs behind: a change is put in place when it is done.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All jobs, in the order in which they were added.
     pub(crate) fn all(&self) -> Vec<Arc<Job>> {
-        self.jobs().values().cloned().collect()
+        let mut all: Vec<Arc<Job>> = self.jobs().values().cloned().collect();
+        all.sort_unstable_by_key(|job| job.serial);
+        all
     }
 
     pub(crate) fn get(&self, request_id: &str) -> Option<Arc<Job>> {
@@ -201,15 +196,15 @@ impl Store {
         let answer = {
             let mut jobs = self.jobs();
             let Some(job) = jobs.get_mut(request_id) else { return Ok(None) };
-            let before = Arc::clone(job);
-            let job = Arc::make_mut(job);
-            let answer = change(job);
-            if *job == *before {
+            let mut changed = Job::clone(job);
+            let answer = change(&mut changed);
+            if changed == **job {
                 return Ok(Some(answer));
             }
-            if std::mem::discriminant(&job.phase) != std::mem::discriminant(&before.phase) {
-                job.updated_ms = now_ms().max(job.created_ms);
+            if std::mem::discriminant(&changed.phase) != std::mem::discriminant(&job.phase) {
+                changed.updated_ms = now_ms().max(job.created_ms);
             }
+            *job = Arc::new(changed);
             answer
         };
         let mut log = self.log();

@@ -17,12 +17,12 @@ use serde_json::{Value, json};
 use crate::faults::{Call, Kind};
 use crate::journal::hex;
 use crate::render::Studio;
-use crate::store::{Form, Job, Phase, now_ms};
+use crate::store::{Form, Job, now_ms};
 use crate::{callback, queue};
 
 /// The account that every job belongs to.
 const USER: &str = "simulator";
-/// How long to wait before each attempt; it gives up within a minute.
+/// How long to wait before each attempt; it gives up within a minute and a half.
 const ATTEMPTS: [Duration; 5] =
     [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15), Duration::from_secs(30)];
 /// The age of a late webhook, in seconds; receivers accept 300.
@@ -71,7 +71,7 @@ pub(crate) async fn keys(State(studio): State<Arc<Studio>>) -> Json<Value> {
 pub(crate) async fn announce(studio: &Studio, job: &Job) {
     let Some(url) = &job.webhook else { return };
     let fault = studio.faults.take(Call::Webhook, Form::Fal, || Some(job.prompt())).map(|fault| fault.fault);
-    if fault == Some(Kind::Missing) || matches!(job.phase, Phase::Cancelled) {
+    if fault == Some(Kind::Missing) {
         return;
     }
     let body = payload(job, &studio.herald.address, fault == Some(Kind::WrongStatus)).to_string().into_bytes();

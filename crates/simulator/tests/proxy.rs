@@ -204,5 +204,11 @@ async fn two_k_is_for_those_whose_plan_has_it() {
     let (_, answer) = stage.post(PLAIN, &request(json!({ "resolution": "2k", "prompt": "[2k] a street" }))).await;
     let path = format!("{PLAIN}/{}", answer["id"].as_str().unwrap());
     stage.until(&path, |answer| answer["status"] == "succeeded").await;
-    assert_eq!((&stage.orders()[0]["width"], &stage.orders()[0]["height"]), (&json!(2560), &json!(1440)));
+    let wide = json!({ "resolution": "2k", "aspect_ratio": "21:9", "prompt": "[2k] a street" });
+    let (_, answer) = stage.post(PLAIN, &request(wide)).await;
+    let path = format!("{PLAIN}/{}", answer["id"].as_str().unwrap());
+    stage.until(&path, |answer| answer["status"] == "succeeded").await;
+    let sizes: Vec<_> =
+        stage.orders().iter().map(|order| (order["width"].as_u64(), order["height"].as_u64())).collect();
+    assert_eq!(sizes, [(Some(2560), Some(1440)), (Some(2940), Some(1260))]);
 }

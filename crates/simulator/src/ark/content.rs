@@ -1,10 +1,11 @@
 //! What stands in `content`: a prompt, frames, references, or a draft to go on from.
 
 use seedpost_core::catalog::Model;
+use seedpost_core::reference::Kind;
 use serde_json::Value;
 
 use super::Refused;
-use crate::inputs::{self, Kind, Reference};
+use crate::inputs::{self, Reference};
 use crate::store::{Form, Job, Phase, Store};
 
 /// The words of a request's text items.
@@ -31,10 +32,10 @@ pub(super) fn read(input: &Value, model: &Model, store: &Store) -> Result<Vec<Re
             Some("audio_url") => Kind::Audio,
             _ => return Err(Refused::invalid("content", format!("no known kind of content: {}", item["type"]))),
         };
-        let url = item[format!("{}_url", kind.word())]["url"].as_str();
+        let url = item[format!("{}_url", kind.as_str())]["url"].as_str();
         let url = url.ok_or_else(|| Refused::missing("content.url"))?;
         let role = role(kind, item)?;
-        let reference = inputs::read(kind, url, &model.limits, &store.files());
+        let reference = inputs::read(kind, url, model, &store.files());
         references.push(reference.map_err(|message| Refused::invalid("content", message))?);
         roles.push(role);
     }
@@ -69,7 +70,7 @@ fn role(kind: Kind, item: &Value) -> Result<Role, Refused> {
         | (Kind::Audio, Some("reference_audio")) => Ok(Role::Reference),
         (Kind::Image, None) if item["role"].is_null() => Ok(Role::Untold),
         _ => {
-            let message = format!("{} is no role of {}_url", item["role"], kind.word());
+            let message = format!("{} is no role of {}_url", item["role"], kind.as_str());
             Err(Refused::invalid("content.role", message))
         }
     }
@@ -95,7 +96,7 @@ fn modes(roles: &[Role], model: &Model) -> Result<(), Refused> {
 fn together(references: &[Reference], model: &Model) -> Result<(), Refused> {
     let limits = &model.limits;
     for kind in [Kind::Image, Kind::Video, Kind::Audio] {
-        inputs::together(kind, references, limits).map_err(|message| Refused::invalid("content", message))?;
+        inputs::together(kind, references, model).map_err(|message| Refused::invalid("content", message))?;
     }
     if references.len() > limits.total_files as usize {
         return Err(Refused::invalid("content", format!("at most {} references are allowed", limits.total_files)));

@@ -1,11 +1,12 @@
 //! What Ark checks of a request before it makes a task of it.
 
 use axum::http::StatusCode;
-use seedpost_core::catalog::{Catalog, Model, PixelSize};
+use seedpost_core::catalog::{Catalog, Model};
+use seedpost_core::reference::Kind;
 use serde_json::Value;
 
 use super::{Refused, content};
-use crate::inputs::{Kind, Reference};
+use crate::inputs::Reference;
 use crate::rules::{AUTO_SECONDS, Accepted};
 use crate::store::Store;
 
@@ -18,7 +19,7 @@ pub(crate) fn judge(input: &Value, store: &Store) -> Result<(Accepted, String), 
     let settings = Settings::read(input, model)?;
     let references = content::read(input, model, store)?;
     let ratio = match settings.ratio.as_str() {
-        "adaptive" => adapted(&references, &settings.resolution),
+        "adaptive" => adapted(&references, model, &settings.resolution),
         given => given.to_owned(),
     };
     let size = Catalog::built_in()
@@ -39,20 +40,19 @@ pub(crate) fn judge(input: &Value, store: &Store) -> Result<(Accepted, String), 
     Ok((accepted, ratio))
 }
 
-/// The row of a model's id, which BytePlus spells otherwise.
+/// The row of a model's id.
 pub(super) fn model(input: &Value) -> Result<&'static Model, Refused> {
     let id = match input.get("model") {
         None | Some(Value::Null) => return Err(Refused::missing("model")),
         Some(id) => id.as_str().ok_or_else(|| Refused::invalid("model", "model is a string"))?,
     };
-    let plain = id.strip_prefix("dreamina-").unwrap_or(id);
-    let theirs = format!("doubao-{plain}");
-    let known = [id, &theirs].into_iter().find_map(|id| Catalog::built_in().endpoint(id));
-    known.map(|(model, _)| model).filter(|model| model.provider == "ark").ok_or_else(|| Refused {
-        status: StatusCode::NOT_FOUND,
-        code: "InvalidEndpointOrModel.NotFound",
-        param: "model",
-        message: format!("the model or endpoint {id} does not exist or you do not have access to it"),
+    Catalog::built_in().endpoint(id).map(|(model, _)| model).filter(|model| model.provider == "ark").ok_or_else(|| {
+        Refused {
+            status: StatusCode::NOT_FOUND,
+            code: "InvalidEndpointOrModel.NotFound",
+            param: "model",
+            message: format!("the model or endpoint {id} does not exist or you do not have access to it"),
+        }
     })
 }
 
@@ -183,7 +183,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The ratio that is nearest to the first picture's, or 16:9.
-fn adapted(references: &[Reference], resolution: &str) -> String {
+fn adapted(references: &[Reference], model: &Model, resolution: &str) -> String {
     let shown = |reference: &Reference| {
         let info = reference.info.as_ref()?;
         let still = info.still.as_ref().map(|still| still.upright());
@@ -191,11 +191,10 @@ fn adapted(references: &[Reference], resolution: &str) -> String {
     };
     let Some((width, height)) = references.iter().find_map(shown) else { return "16:9".to_owned() };
     let wanted = f64::from(width) / f64::from(height.max(1));
-    let distance = |ratio: &&str| {
-        let size = Catalog::built_in().size(resolution, ratio).unwrap_or(PixelSize { width: 1, height: 1 });
-        (f64::from(size.width) / f64::from(size.height) / wanted).ln().abs()
-    };
-    let ratios = ["16:9", "4:3", "1:1", "3:4", "9:16", "21:9"];
-    let nearest = ratios.into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
-    nearest.unwrap_or("16:9").to_owned()
+    let distances = model.aspect_ratios.iter().filter_map(|ratio| {
+        let size = Catalog::built_in().size(resolution, ratio)?;
+        Some(((f64::from(size.width) / f64::from(size.height) / wanted).ln().abs(), ratio))
+    });
+    let nearest = distances.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    nearest.map_or_else(|| "16:9".to_owned(), |(_, ratio)| ratio.clone())
 }

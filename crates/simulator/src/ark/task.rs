@@ -1,13 +1,11 @@
 //! The task object, as it is answered, listed and called back with.
 
 use seedpost_core::catalog::Catalog;
+use seedpost_core::cost::tokens;
 use serde_json::{Value, json};
 
 use super::rules::{Settings, model};
 use crate::store::{Job, Phase};
-
-/// Frames a second.
-const FPS: u32 = 24;
 
 /// Ark's word for where a job stands.
 pub(crate) fn status(job: &Job) -> &'static str {
@@ -40,7 +38,7 @@ pub(crate) fn task(job: &Job, base: &str) -> Value {
     task["resolution"] = settings.resolution.as_str().into();
     task["ratio"] = ratio.into();
     task["duration"] = settings.seconds.into();
-    task["framespersecond"] = FPS.into();
+    task["framespersecond"] = 24.into();
     task["generate_audio"] = settings.generate_audio.into();
     task["service_tier"] = settings.service_tier.into();
     task["execution_expires_after"] = settings.execution_expires_after.into();
@@ -56,8 +54,7 @@ pub(crate) fn task(job: &Job, base: &str) -> Value {
     if let Phase::Done { file, .. } = &job.phase {
         task["content"] = content(file, base, input["return_last_frame"] == true);
         let size = Catalog::built_in().size(&settings.resolution, ratio);
-        let area = size.map_or(0, |size| u64::from(size.width) * u64::from(size.height));
-        let tokens = area * u64::from(settings.seconds * FPS) / 1024;
+        let tokens = size.map_or(0, |size| tokens(size.width, size.height, settings.seconds));
         task["usage"] = json!({ "completion_tokens": tokens, "total_tokens": tokens });
         if model.seed {
             // Like any seed that the model chooses: one number for one task.

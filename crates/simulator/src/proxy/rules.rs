@@ -3,15 +3,13 @@
 use std::path::Path;
 
 use seedpost_core::catalog::{Catalog, Model, PixelSize};
+use seedpost_core::reference::Kind;
 use serde_json::Value;
 
 use super::Refused;
-use crate::inputs::{self, Kind, Reference};
+use crate::inputs::{self, Reference};
 use crate::rules::{AUTO_SECONDS, Accepted};
 
-const RESOLUTIONS: [&str; 4] = ["480p", "720p", "1080p", "2k"];
-const RATIOS: [&str; 6] = ["16:9", "9:16", "4:3", "3:4", "21:9", "1:1"];
-const LANGUAGES: [&str; 8] = ["en", "zh", "es", "fr", "de", "ja", "ko", "pt"];
 /// What a prompt holds whose sender's plan has 2k.
 const PLAN_WITH_2K: &str = "[2k]";
 
@@ -30,9 +28,9 @@ pub(crate) fn judge(input: &Value, files: &Path) -> Result<(Accepted, String), R
     ] {
         let from = references.len();
         for url in urls(input, field)? {
-            references.push(inputs::read(kind, url, &model.limits, files).map_err(invalid)?);
+            references.push(inputs::read(kind, url, model, files).map_err(invalid)?);
         }
-        inputs::together(kind, &references[from..], &model.limits).map_err(invalid)?;
+        inputs::together(kind, &references[from..], model).map_err(invalid)?;
     }
     let size = settings.size().ok_or_else(|| invalid("no size is known for this ratio".to_owned()))?;
     let videos = references.iter().any(|reference| reference.kind == Kind::Video);
@@ -84,10 +82,11 @@ impl Settings {
                 return Err(Refused::invalid("invalid_parameter", format!("{field} is a string")));
             }
         }
+        let (own, model) = models(input)?;
         if !input["lipsync_language"].is_null() {
-            one_of(input, "lipsync_language", "en", &LANGUAGES)?;
+            one_of(input, "lipsync_language", "en", &own.languages)?;
         }
-        let resolution = one_of(input, "resolution", "720p", &RESOLUTIONS)?;
+        let resolution = one_of(input, "resolution", "720p", &own.resolutions)?;
         if resolution == "2k" && !prompt.contains(PLAN_WITH_2K) {
             return Err(Refused::invalid("unsupported_resolution", "resolution 2k is not available on your plan"));
         }
@@ -97,51 +96,50 @@ impl Settings {
             _ => return Err(Refused::invalid("invalid_parameter", "audio is true or false")),
         };
         Ok(Settings {
-            model: model(input)?,
+            model,
             resolution,
-            ratio: one_of(input, "aspect_ratio", "16:9", &RATIOS)?,
-            seconds: seconds(&input["duration"])?,
+            ratio: one_of(input, "aspect_ratio", "16:9", &own.aspect_ratios)?,
+            seconds: seconds(&input["duration"], own)?,
             generate_audio,
         })
     }
 
-    /// The delivered size; 2k is four thirds of 1080p, in even numbers.
+    /// The delivered size.
     pub(super) fn size(&self) -> Option<PixelSize> {
-        if self.resolution != "2k" {
-            return Catalog::built_in().size(&self.resolution, &self.ratio);
-        }
-        let size = Catalog::built_in().size("1080p", &self.ratio)?;
-        let grown = |side: u32| (side * 4 / 3).next_multiple_of(2);
-        Some(PixelSize { width: grown(size.width), height: grown(size.height) })
+        Catalog::built_in().size(&self.resolution, &self.ratio)
     }
 }
 
-/// The row of fal's tier, whose limits and price the proxies pass on.
-fn model(input: &Value) -> Result<&'static Model, Refused> {
-    let tier = match input["model"].as_str() {
-        Some("seedance_2.0") => "bytedance/seedance-2.0/reference-to-video",
-        Some("seedance_2.0_fast") => "bytedance/seedance-2.0/fast/reference-to-video",
-        _ => return Err(Refused::invalid("model_not_found", format!("the model {} does not exist", input["model"]))),
+/// The proxies' own row, and that of fal's tier, whose limits and price they pass on.
+fn models(input: &Value) -> Result<(&'static Model, &'static Model), Refused> {
+    let catalog = Catalog::built_in();
+    let own = input["model"].as_str().and_then(|name| catalog.endpoint(name)).map(|(own, _)| own);
+    let own = own.filter(|own| own.provider == "openai");
+    let fal = |own: &Model| {
+        catalog.models().iter().find(|row| row.provider == "fal" && (&row.model, &row.tier) == (&own.model, &own.tier))
     };
-    let row = Catalog::built_in().endpoint(tier).map(|(model, _)| model);
-    row.ok_or_else(|| Refused::invalid("model_not_found", "the model is not in the table"))
+    own.and_then(|own| Some((own, fal(own)?)))
+        .ok_or_else(|| Refused::invalid("model_not_found", format!("the model {} does not exist", input["model"])))
 }
 
-fn seconds(value: &Value) -> Result<u32, Refused> {
+fn seconds(value: &Value, own: &Model) -> Result<u32, Refused> {
     if value.is_null() {
         return Ok(AUTO_SECONDS);
     }
-    let whole = value.as_u64().filter(|seconds| (4..=15).contains(seconds));
+    let whole = value.as_u64().filter(|seconds| own.seconds.contains(*seconds));
     let whole = whole.and_then(|seconds| u32::try_from(seconds).ok());
-    whole.ok_or_else(|| Refused::invalid("invalid_duration", "duration is a whole number from 4 to 15"))
+    whole.ok_or_else(|| {
+        let message = format!("duration is a whole number from {} to {}", own.seconds.min, own.seconds.max);
+        Refused::invalid("invalid_duration", message)
+    })
 }
 
-fn one_of(input: &Value, field: &'static str, default: &str, allowed: &[&str]) -> Result<String, Refused> {
+fn one_of(input: &Value, field: &'static str, default: &str, allowed: &[String]) -> Result<String, Refused> {
     let given = match &input[field] {
         Value::Null => default,
         value => value.as_str().unwrap_or_default(),
     };
-    if allowed.contains(&given) {
+    if allowed.iter().any(|one| one == given) {
         return Ok(given.to_owned());
     }
     let message = format!("{field} {} is not one of {}", input[field], allowed.join(", "));

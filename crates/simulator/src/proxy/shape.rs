@@ -1,5 +1,6 @@
 //! How each family of proxies says the same things.
 
+use seedpost_core::cost::tokens;
 use serde_json::{Value, json};
 
 use super::rules;
@@ -161,9 +162,7 @@ fn ark_like(job: &Job, stand: Stand<'_>, url: impl Fn(&str) -> String) -> Value 
         answer["ratio"] = settings.ratio.as_str().into();
         answer["duration"] = settings.seconds.into();
         answer["framespersecond"] = 24.into();
-        let tokens = settings
-            .size()
-            .map_or(0, |size| u64::from(size.width) * u64::from(size.height) * u64::from(settings.seconds * 24) / 1024);
+        let tokens = settings.size().map_or(0, |size| tokens(size.width, size.height, settings.seconds));
         answer["usage"] = json!({ "completion_tokens": tokens, "total_tokens": tokens });
     }
     answer

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Method};
 use seedpost_simulator::{Config, Simulator};
 use serde_json::{Value, json};
@@ -23,16 +25,7 @@ pub(crate) fn data_uri(kind: &str, path: &str) -> String {
 
 /// A data URI of these bytes.
 pub(crate) fn base64_uri(kind: &str, bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(group.get(at).copied().unwrap_or(0)));
-        for place in 0..4 {
-            let letter = char::from(LETTERS[(bits >> (18 - 6 * place) & 63) as usize]);
-            text.push(if place > group.len() { '=' } else { letter });
-        }
-    }
-    format!("data:{kind};base64,{text}")
+    format!("data:{kind};base64,{}", STANDARD.encode(bytes))
 }
 
 /// A black picture as BMP.
