@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +13,13 @@ use seedpost_core::job::{Event, Phase, Take};
 use seedpost_core::shot::{ProviderName, ShotId, TakeId};
 use seedpost_render::ledger::Ledger;
 use seedpost_render::provider::Upload;
-use seedpost_render::runner::{Input, Manner, Outcome, Request, Runner, Work, unbilled};
+use seedpost_render::runner::{Input, Manner, Outcome, Request, Runner, Work, settle, unbilled};
 use tokio::sync::{mpsc, watch};
 
 use crate::door::{self, Door, Way};
-use crate::due::{self, is_sent};
-use crate::output::{Exit, Failure, note};
-use crate::prepare::{Desk, Prepared};
+use crate::due::{self, Takes, is_sent};
+use crate::output::{Exit, Failure, agrees, note};
+use crate::prepare::{Desk, Prepared, keeps_drafts};
 use crate::progress::{Progress, Style};
 use crate::project::{Project, digest, ledger_failure, with_worker, write_by_name};
 use crate::webhook::{wakes, webhook_urls};
@@ -60,13 +59,16 @@ struct Errand {
 }
 
 impl<'p> Batch<'p> {
-    /// Does everything that can be done now; answers what became of each take that was touched.
-    pub(crate) async fn run(&self, desk: &mut Desk<'p>) -> Result<Vec<(TakeId, Outcome)>, Failure> {
+    /// Does everything that can be done now; answers what became of each take that was touched, and how all stand.
+    pub(crate) async fn run(
+        &self,
+        desk: &mut Desk<'p>,
+        mut takes: Takes,
+    ) -> Result<(Vec<(TakeId, Outcome)>, Takes), Failure> {
         let mut outcomes: Vec<(TakeId, Outcome)> = Vec::new();
         let mut touched = BTreeSet::new();
-        warn_of_changes(desk, &self.takes().await?);
+        warn_of_changes(desk, &takes);
         while !*self.stop.borrow() {
-            let mut takes = self.takes().await?;
             self.plan_retries(desk, &mut takes).await?;
             if self.plan_due(desk, &takes, &touched).await? {
                 takes = self.takes().await?;
@@ -83,32 +85,32 @@ impl<'p> Batch<'p> {
             }
             let (errands, refused) = self.approve(errands);
             outcomes.extend(refused);
-            for way in ways {
+            for way in &ways {
                 let works: Vec<Work> =
-                    errands.iter().filter(|errand| errand.way == way).map(|errand| errand.work.clone()).collect();
-                let Some(door) = self.door(&way).filter(|_| !works.is_empty()) else { continue };
-                outcomes.extend(self.through(&door, &way, works).await?);
+                    errands.iter().filter(|errand| errand.way == *way).map(|errand| errand.work.clone()).collect();
+                let Some(door) = self.door(way).filter(|_| !works.is_empty()) else { continue };
+                outcomes.extend(self.through(&door, works).await);
             }
+            takes = self.takes().await?;
+            self.read_bills(ways, &mut takes).await?;
         }
         self.refuse_if_nothing_opened(&outcomes)?;
-        self.read_late_bills().await?;
-        Ok(outcomes)
+        self.read_late_bills(&mut takes).await?;
+        Ok((outcomes, takes))
     }
 
     /// Asks fal for bills that were not there yet when their jobs ended, of takes that nothing else is to be done for.
-    async fn read_late_bills(&self) -> Result<(), Failure> {
-        let takes = self.takes().await?;
+    async fn read_late_bills(&self, takes: &mut Takes) -> Result<(), Failure> {
         let open =
             takes.values().filter(|take| take.plan.provider == ProviderName::Fal && unbilled(take).next().is_some());
-        let ways: BTreeSet<Way> = open.map(|take| Way::of(&take.plan)).collect();
-        for way in ways.iter().filter(|way| !self.doors.borrow().contains_key(way)) {
-            let Ok(door) = door::open(self.project, way).await else { continue };
-            let (notices, _watched) = mpsc::unbounded_channel();
-            let manner = self.manner(&door);
-            let runner = Runner::new(&self.ledger, door.provider.as_ref(), manner, self.stop.clone(), notices);
-            self.read_bill(&runner, way).await?;
+        let mut ways: BTreeSet<Way> = open.map(|take| Way::of(&take.plan)).collect();
+        ways.retain(|way| !self.doors.borrow().contains_key(way));
+        for way in &ways {
+            if let Ok(door) = door::open(self.project, way).await {
+                self.doors.borrow_mut().insert(way.clone(), Ok(Arc::new(door)));
+            }
         }
-        Ok(())
+        self.read_bills(ways, takes).await
     }
 
     fn manner(&self, door: &Door) -> Manner {
@@ -163,7 +165,7 @@ impl<'p> Batch<'p> {
         }
         let count = errands.iter().filter(|errand| errand.price > Usd::ZERO).count();
         let question = format!("{count} requests for about {new}, {sum} in this run, over {}", approval.limit);
-        if ask(&question) {
+        if agrees(format_args!("{question}. Send them?")) {
             approval.given.set(true);
             approval.sum.set(sum);
             return (errands, Vec::new());
@@ -176,13 +178,13 @@ impl<'p> Batch<'p> {
         (others, new.into_iter().map(refused).collect())
     }
 
-    async fn takes(&self) -> Result<BTreeMap<TakeId, Take>, Failure> {
+    async fn takes(&self) -> Result<Takes, Failure> {
         self.ledger.takes().await.map_err(|error| ledger_failure(&error))
     }
 
     /// Takes with something to do that were not touched in this run, and whose parents have their clips. Jobs that
     /// are under way are asked after even where the list does not name them any more.
-    fn errands(&self, desk: &Desk<'p>, takes: &BTreeMap<TakeId, Take>, touched: &BTreeSet<TakeId>) -> Vec<Errand> {
+    fn errands(&self, desk: &Desk<'p>, takes: &Takes, touched: &BTreeSet<TakeId>) -> Vec<Errand> {
         let parents: BTreeSet<&ShotId> =
             desk.prepared.iter().filter_map(|prepared| prepared.shot.first_frame_from.as_ref()).collect();
         let mut errands = Vec::new();
@@ -211,13 +213,7 @@ impl<'p> Batch<'p> {
     }
 
     /// What is sent for a take; nothing yet where it waits for another shot's clip.
-    fn request(
-        &self,
-        desk: &Desk<'p>,
-        takes: &BTreeMap<TakeId, Take>,
-        prepared: &Prepared<'p>,
-        id: &TakeId,
-    ) -> Option<Request> {
+    fn request(&self, desk: &Desk<'p>, takes: &Takes, prepared: &Prepared<'p>, id: &TakeId) -> Option<Request> {
         let mut request = prepared.request(id);
         request.order.promotes = draft_of(prepared, takes);
         if let Some(parent) = &prepared.shot.first_frame_from {
@@ -233,12 +229,7 @@ impl<'p> Batch<'p> {
 
     /// Plans takes that are new, and those that changed or failed and may be sent again; answers whether there were
     /// any.
-    async fn plan_due(
-        &self,
-        desk: &Desk<'p>,
-        takes: &BTreeMap<TakeId, Take>,
-        touched: &BTreeSet<TakeId>,
-    ) -> Result<bool, Failure> {
+    async fn plan_due(&self, desk: &Desk<'p>, takes: &Takes, touched: &BTreeSet<TakeId>) -> Result<bool, Failure> {
         let mut due = Vec::new();
         for prepared in &desk.prepared {
             for id in prepared.takes().filter(|id| !touched.contains(id)) {
@@ -259,7 +250,7 @@ impl<'p> Batch<'p> {
         Ok(any)
     }
 
-    async fn through(&self, door: &Door, way: &Way, works: Vec<Work>) -> Result<Vec<(TakeId, Outcome)>, Failure> {
+    async fn through(&self, door: &Door, works: Vec<Work>) -> Vec<(TakeId, Outcome)> {
         let (notices, mut watched) = mpsc::unbounded_channel();
         let manner = self.manner(door);
         let runner = Runner::new(&self.ledger, door.provider.as_ref(), manner, self.stop.clone(), notices);
@@ -274,31 +265,41 @@ impl<'p> Batch<'p> {
         while let Ok(notice) = watched.try_recv() {
             progress.show(&notice);
         }
-        self.read_bill(&runner, way).await?;
-        Ok(outcomes)
+        outcomes
     }
 
-    /// Takes over what the provider's bill says. It may come hours late, and is asked for again in later runs.
-    async fn read_bill(&self, runner: &Runner<'_>, way: &Way) -> Result<(), Failure> {
-        let open = |take: &Take| Way::of(&take.plan) == *way && unbilled(take).next().is_some();
-        let takes: Vec<(TakeId, Take)> = self.takes().await?.into_iter().filter(|(_, take)| open(take)).collect();
-        for takes in takes.chunks(MAX_BILLED) {
-            let mut stop = self.stop.clone();
-            let settled = tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => break,
-                settled = runner.settle(takes) => settled,
-            };
-            if let Err(reason) = settled {
-                note(format_args!("the bill could not be read; estimates stand until the next run ({reason})"));
-                break;
+    /// Takes over what the providers' bills say. They may come hours late, and are asked for again in later runs.
+    async fn read_bills(&self, ways: BTreeSet<Way>, takes: &mut Takes) -> Result<(), Failure> {
+        let mut told = false;
+        for way in ways {
+            let Some(door) = self.door(&way) else { continue };
+            let open = |take: &Take| Way::of(&take.plan) == way && unbilled(take).next().is_some();
+            let open: Vec<(TakeId, Take)> =
+                takes.iter().filter(|(_, take)| open(take)).map(|(id, take)| (id.clone(), take.clone())).collect();
+            for open in open.chunks(MAX_BILLED) {
+                let mut stop = self.stop.clone();
+                let settled = tokio::select! {
+                    biased;
+                    _ = stop.wait_for(|stop| *stop) => break,
+                    settled = settle(&self.ledger, door.provider.as_ref(), open) => settled,
+                };
+                match settled {
+                    Ok(count) => told |= count > 0,
+                    Err(reason) => {
+                        note(format_args!("the bill could not be read; estimates stand until the next run ({reason})"));
+                        break;
+                    }
+                }
             }
+        }
+        if told {
+            *takes = self.takes().await?;
         }
         Ok(())
     }
 
     /// Plans what the list wants tried next, where a filter or a time-out left takes without clips.
-    async fn plan_retries(&self, desk: &mut Desk<'p>, takes: &mut BTreeMap<TakeId, Take>) -> Result<(), Failure> {
+    async fn plan_retries(&self, desk: &mut Desk<'p>, takes: &mut Takes) -> Result<(), Failure> {
         let own = desk.prepared.iter().filter(|prepared| prepared.plan.follows.is_none());
         let roots: Vec<TakeId> = own.flat_map(Prepared::takes).collect();
         for root in roots {
@@ -322,13 +323,7 @@ impl<'p> Batch<'p> {
     }
 
     /// The last frame of a shot's clip, for one that waits for it; the next best take's where one cannot be read.
-    fn parent_frame(
-        &self,
-        desk: &Desk<'p>,
-        takes: &BTreeMap<TakeId, Take>,
-        child: &TakeId,
-        shot: &str,
-    ) -> Option<Upload> {
+    fn parent_frame(&self, desk: &Desk<'p>, takes: &Takes, child: &TakeId, shot: &str) -> Option<Upload> {
         let own = desk.prepared.iter().filter(|prepared| prepared.shot.id.as_str() == shot);
         let done = |id: &TakeId| takes.get(id).is_some_and(|take| matches!(take.phase, Phase::Done(_)));
         let mut ids: Vec<TakeId> = own.clone().flat_map(Prepared::takes).filter(done).collect();
@@ -353,16 +348,6 @@ impl<'p> Batch<'p> {
     }
 }
 
-fn ask(question: &str) -> bool {
-    if !std::io::stdin().is_terminal() {
-        return false;
-    }
-    let _ = write!(std::io::stderr(), "{question}. Send them? [y/N] ");
-    let mut answer = String::new();
-    let _ = std::io::stdin().read_line(&mut answer);
-    matches!(answer.trim(), "y" | "Y" | "yes")
-}
-
 fn extract(clip: &Path, out: &Path) -> Result<(), Failure> {
     let clip = clip.canonicalize().map_err(|error| Failure::disk("read", clip, &error))?;
     write_by_name(out, |out| {
@@ -379,7 +364,7 @@ fn rests(take: &Take) -> bool {
 }
 
 /// What was sent stays what it was when its shot, files or provider change.
-fn warn_of_changes(desk: &Desk<'_>, takes: &BTreeMap<TakeId, Take>) {
+fn warn_of_changes(desk: &Desk<'_>, takes: &Takes) {
     let each = desk.prepared.iter().flat_map(|prepared| prepared.takes().map(move |id| (prepared, id)));
     for (prepared, id) in each {
         let sent = takes.get(&id).filter(|take| is_sent(take) && take.plan.fingerprint != prepared.plan.fingerprint);
@@ -392,11 +377,10 @@ fn warn_of_changes(desk: &Desk<'_>, takes: &BTreeMap<TakeId, Take>) {
 }
 
 /// The provider's own name for the draft that a promoted take is the full rendering of, where it keeps drafts.
-fn draft_of(prepared: &Prepared<'_>, takes: &BTreeMap<TakeId, Take>) -> Option<String> {
+fn draft_of(prepared: &Prepared<'_>, takes: &Takes) -> Option<String> {
     let follows = prepared.plan.follows.as_ref().filter(|follows| follows.change == Change::Promoted)?;
     let draft = takes.get(&follows.take.parse().ok()?)?;
-    let kept = draft.plan.provider == ProviderName::Ark
-        && draft.plan.endpoint == prepared.plan.endpoint
-        && draft.plan.endpoint.contains("seedance-1-5-pro");
+    let kept = keeps_drafts(&prepared.shot)
+        && (draft.plan.provider, &draft.plan.endpoint) == (prepared.plan.provider, &prepared.plan.endpoint);
     kept.then(|| draft.job.as_ref().map(|job| job.request_id.clone())).flatten()
 }

@@ -89,6 +89,7 @@ pub(crate) async fn open(project: &Project, way: &Way) -> Result<Door, Failure> 
     Ok(Door { provider, pace: if near { NEAR } else { FAR }, slots: Some(slots), _simulator: None })
 }
 
+/// Whether what answers there runs on this machine itself; other loopback addresses may be the ends of tunnels.
 fn is_near(address: &str) -> bool {
     let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned));
     host.is_some_and(|host| matches!(host.as_str(), "127.0.0.1" | "[::1]" | "localhost"))

@@ -36,7 +36,7 @@ pub(crate) fn is_due(desk: &Desk<'_>, prepared: &Prepared<'_>, id: &TakeId, take
 fn root_is_due(prepared: &Prepared<'_>, id: &TakeId, take: &Take, takes: &Takes) -> bool {
     let served = retries(id, takes).any(|(_, take)| is_sent(take));
     let failed = matches!(take.phase, Phase::Failed(_));
-    let anew = failed && is_closed(take) && is_changed(prepared, take);
+    let anew = failed && take.is_closed() && is_changed(prepared, take);
     !served && (matches!(take.phase, Phase::Ready { .. }) || anew || repeats(take))
 }
 
@@ -122,12 +122,7 @@ fn present<'t>(desk: &Desk<'_>, root: &TakeId, takes: &'t Takes) -> Vec<(&'t Tak
 
 /// Whether it failed for a passing cause and nothing is owed for it.
 fn repeats(take: &Take) -> bool {
-    matches!(&take.phase, Phase::Failed(failure) if is_closed(take) && may_repeat(failure))
-}
-
-/// Whether it is known what the last attempt cost: nothing, or what the bill says.
-fn is_closed(take: &Take) -> bool {
-    take.attempt() == seedpost_core::cost::Usd::ZERO || take.charged.is_some()
+    matches!(&take.phase, Phase::Failed(failure) if take.is_closed() && may_repeat(failure))
 }
 
 fn is_changed(prepared: &Prepared<'_>, take: &Take) -> bool {

@@ -86,16 +86,14 @@ pub(crate) struct Job<'p> {
     pub(crate) prepared: &'p Prepared<'p>,
     pub(crate) state: Take,
     pub(crate) delivery: Delivery,
-    /// When it was delivered, as Unix milliseconds.
-    pub(crate) delivered_ms: u64,
     /// Whether this take goes into the cut.
     pub(crate) selected: bool,
 }
 
 impl Job<'_> {
-    pub(crate) fn new<'p>(take: TakeId, prepared: &'p Prepared<'p>, state: Take, delivered_ms: u64) -> Option<Job<'p>> {
+    pub(crate) fn new<'p>(take: TakeId, prepared: &'p Prepared<'p>, state: Take) -> Option<Job<'p>> {
         let Phase::Done(delivery) = state.phase.clone() else { return None };
-        Some(Job { take, prepared, state, delivery, delivered_ms, selected: false })
+        Some(Job { take, prepared, state, delivery, selected: false })
     }
 }
 
@@ -269,7 +267,7 @@ fn all_there(folder: &Path, facts: &Facts) -> bool {
 fn label(project: &Project, job: &Job<'_>, record_start: Frames) -> Label {
     let start = project.list.start;
     let shot = &job.prepared.shot;
-    let stamp = i64::try_from(job.delivered_ms)
+    let stamp = i64::try_from(job.state.delivered_ms)
         .ok()
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
         .unwrap_or_default()

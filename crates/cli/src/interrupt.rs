@@ -1,9 +1,11 @@
 //! Ctrl-C: the first one ends a run between two steps, the second one the program; while clips are finished, the first
 //! one ends the program, since nothing paid is at stake and files are whole or absent.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::output::{Exit, note};
@@ -31,4 +33,28 @@ pub(crate) fn watch() -> watch::Receiver<bool> {
 /// Says that everything paid is fetched.
 pub(crate) fn finishing() {
     FINISHING.store(true, Ordering::SeqCst);
+}
+
+/// Requests to end, by Ctrl-C or SIGTERM, for programs that run until then.
+pub(crate) struct Ends {
+    terminated: Signal,
+    interrupted: Signal,
+}
+
+impl Ends {
+    /// Hears of them from now on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn listen() -> io::Result<Ends> {
+        Ok(Ends { terminated: signal(SignalKind::terminate())?, interrupted: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminated.recv() => {}
+            _ = self.interrupted.recv() => {}
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! exit codes.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use comfy_table::{Table, presets};
@@ -123,6 +123,17 @@ pub(crate) fn say(line: impl Display) {
 /// Writes a line to standard error.
 pub(crate) fn note(line: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Asks the person at the terminal; where there is none, the answer is no.
+pub(crate) fn agrees(question: impl Display) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    let _ = write!(std::io::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    let _ = std::io::stdin().read_line(&mut answer);
+    matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Writes the one JSON object of a command: `schema` first, then the fields of `body`.

@@ -283,7 +283,7 @@ fn order(shot: &Shot, decision: &LaneDecision) -> Order {
 }
 
 /// Whether the provider has drafts of its own, which it can render in full later: Ark, for 1.5 pro.
-fn keeps_drafts(shot: &Shot) -> bool {
+pub(crate) fn keeps_drafts(shot: &Shot) -> bool {
     shot.render.provider == ProviderName::Ark && shot.render.model == "seedance-1.5-pro"
 }
 
@@ -358,6 +358,17 @@ fn audio_input(location: &Location, conformed: Option<&Conformed>, measured: &Me
 
 fn file_name(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().unwrap_or(name)
+}
+
+/// A take of the list as it stands: its name, its shot, its state.
+pub(crate) type Standing<'d> = (TakeId, &'d Prepared<'d>, Take);
+
+impl<'p> Desk<'p> {
+    /// The list's takes that the ledger knows, in the list's order.
+    pub(crate) fn standing(&self, takes: &BTreeMap<TakeId, Take>) -> Vec<Standing<'_>> {
+        let each = self.prepared.iter().flat_map(|prepared| prepared.takes().map(move |id| (prepared, id)));
+        each.filter_map(|(prepared, id)| Some((id.clone(), prepared, takes.get(&id)?.clone()))).collect()
+    }
 }
 
 impl Prepared<'_> {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use seedpost_core::cost::ToldPrice;
+use seedpost_core::catalog::Catalog;
+use seedpost_core::cost::{ToldPrice, Unit};
 use seedpost_core::shot::ProviderName;
 
 use crate::door::{self, Way};
 use crate::keys::Environment;
 use crate::output::note;
-use crate::prepare::Desk;
+use crate::prepare::{Desk, Prepared};
 use crate::project::Project;
 
 /// How long a price list is waited for.
@@ -31,9 +32,13 @@ impl Told {
         }
     }
 
-    /// Where the price of an endpoint is from.
-    pub(crate) fn source(&self, endpoint: &str) -> &'static str {
-        if self.prices.iter().any(|(own, _)| own == endpoint) { "provider, now" } else { "dated table" }
+    /// Where the price of a shot is from. Of a price a second the larger counts, the provider's or the table's.
+    pub(crate) fn source(&self, prepared: &Prepared<'_>) -> &'static str {
+        let plan = &prepared.plan;
+        let table = || Catalog::built_in().estimate(&prepared.shot, prepared.decision.generate_audio, None);
+        let told = self.prices.iter().find(|(endpoint, _)| *endpoint == plan.endpoint);
+        let counts = |price: &ToldPrice| matches!(price.unit, Unit::Tokens(_)) || table() != Some(plan.estimate);
+        if told.is_some_and(|(_, price)| counts(price)) { "provider, now" } else { "dated table" }
     }
 }
 

@@ -109,14 +109,18 @@ impl Project {
         for folder in [self.root.join("turnover"), self.hidden().join("conformed")] {
             sweep_folder(&folder);
         }
-        for shot in &self.list.shots {
-            for number in 1..=shot.takes {
-                let folder = self.take_folder(&TakeId { shot: shot.id.clone(), number });
-                sweep_folder(&folder);
-                sweep_folder(&folder.join("stems"));
-            }
+        // Those of every take that was ever made, whatever the list asks for now.
+        for folder in folders_in(&self.root.join("takes")).iter().flat_map(|shot| folders_in(shot)) {
+            sweep_folder(&folder);
+            sweep_folder(&folder.join("stems"));
         }
     }
+}
+
+/// The folders in a folder; links are not followed.
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
 }
 
 fn sweep_folder(folder: &Path) {
@@ -189,15 +193,29 @@ pub(crate) fn write_whole<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
 ) -> Result<(), E> {
+    write_mode(path, 0o644, fill)
+}
+
+/// As [`write_whole`], for what only its owner may read.
+pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    write_mode(path, 0o600, |out| out.write_all(text.as_bytes()))
+}
+
+fn write_mode<E: From<io::Error>>(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
+) -> Result<(), E> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
+    // Nobody but its owner may read it until it is whole.
     let file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     let mut writer = BufWriter::with_capacity(1 << 20, file.as_file());
     fill(&mut writer)?;
     writer.flush()?;
     drop(writer);
     file.as_file().sync_all()?;
-    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

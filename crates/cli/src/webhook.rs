@@ -1,18 +1,17 @@
 //! What `serve` leaves in the project for other commands: its addresses, and the folder of wakes.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use seedpost_render::runner::TEMPORARY;
 use seedpost_render::wake::Wakes;
 use seedpost_render::webhook::new_token;
 use serde_json::{Value, json};
 
 use crate::output::{Exit, Failure};
-use crate::project::{Project, make_folder, open_plain};
+use crate::project::{Project, make_folder, open_plain, write_private};
 
 /// Where webhooks of a project arrive, as the world sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +84,7 @@ impl Post {
     /// Tells other commands where webhooks arrive.
     pub(crate) fn announce(&self, url: &str) -> Result<WebhookUrls, Failure> {
         let note = json!({ "url": url, "ark_token": self.token });
-        write_private(&self.note, &note.to_string())?;
+        write_private(&self.note, &note.to_string()).map_err(|error| Failure::disk("write", &self.note, &error))?;
         Ok(WebhookUrls::new(url, &self.token))
     }
 }
@@ -125,7 +124,7 @@ fn kept_token(project: &Project) -> Result<String, Failure> {
     }
     let token =
         new_token().map_err(|error| Failure::new(Exit::Internal, error.to_string(), "run `seedpost doctor`"))?;
-    write_private(&path, &token)?;
+    write_private(&path, &token).map_err(|error| Failure::disk("write", &path, &error))?;
     Ok(token)
 }
 
@@ -133,18 +132,4 @@ fn read_small(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open_plain(path)?.take(65_536).read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// Writes a file, whole or not at all, that only its owner may read.
-fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
-    let write = || -> io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let owner = fs::Permissions::from_mode(0o600);
-        let mut file = tempfile::Builder::new().prefix(TEMPORARY).permissions(owner).tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| Failure::disk("write", path, &error))
 }

@@ -3,6 +3,8 @@
 
 mod support;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use support::Simulator;
 use support::doors::{Door, Site, canned};
@@ -209,10 +211,9 @@ fn the_next_shot_begins_with_the_last_frame() {
     let part = &sent[1]["body"]["content"][1];
     assert_eq!(part["role"], "first_frame");
     assert_eq!(sent[0]["body"]["return_last_frame"], true);
-    let address = part["image_url"]["url"].as_str().unwrap_or_default().to_owned();
-    // The journal keeps long texts by their length only.
-    assert!(address.starts_with("data:image/png;base64,") || part["image_url"]["url"].is_object(), "{part}");
     let frame = site.folder.path().join("takes/A/T01/last_frame.png");
+    let data = format!("data:image/png;base64,{}", STANDARD.encode(std::fs::read(&frame).unwrap()));
+    assert_eq!(part["image_url"]["url"], data);
     let clip = site.clip("A_T01");
     let graph = "[0:v]select=eq(n\\,95),setpts=0,format=rgb24[a];[1:v]setpts=0,format=rgb24[b];[a][b]psnr";
     let arguments = ["-v", "info", "-i", clip.to_str().unwrap(), "-i", frame.to_str().unwrap()];
@@ -285,7 +286,7 @@ fn a_job_that_the_list_has_forgotten_is_fetched_all_the_same() {
     stage.simulator.fault(&json!({ "call": "status", "fault": "answer", "status": 503, "times": 0, "prompt": "A in" }));
     let (code, _, _) = site.run(&["run", "--no-finish", "--wait-minutes", "0"]);
     assert_eq!(code, 8);
-    support::tool("curl", &["--silent", "--request", "DELETE", &format!("{}/_simulator/faults", stage.simulator.url)]);
+    stage.simulator.forget_faults();
     site.write(&shot("B", ""));
     let (code, out, err) = site.run(&RUN);
     assert_eq!(code, 0, "{out}{err}");
@@ -382,7 +383,7 @@ fn a_late_bill_is_read_by_a_later_run_and_listed_where_there_is_no_clip() {
     assert_eq!(site.run(&RUN).0, 6);
     assert_eq!(site.run(&RUN).0, 0);
     assert_eq!(site.take("A_T01")["usd_micros_charged"], Value::Null);
-    support::tool("curl", &["--silent", "--request", "DELETE", &format!("{}/_simulator/faults", stage.simulator.url)]);
+    stage.simulator.forget_faults();
     // The failed job was charged after all.
     let failed = stage.simulator.requests().iter().find_map(|request| {
         let path = request["path"].as_str()?;
@@ -408,12 +409,29 @@ fn what_a_person_settled_is_not_sent_again_by_itself() {
     let site = Site::new(Door::Proxy('b'), &stage.simulator, &shot("A", ""));
     assert_eq!(site.run(&RUN).0, 6);
     assert_eq!(site.run(&["resolve", "A_T01", "--not-charged"]).0, 0);
-    assert_eq!(site.run(&RUN).0, 6);
+    let (code, out, err) = site.run(&RUN);
+    assert_eq!(code, 6);
+    assert!(err.contains("raise `takes`") && !err.contains("run again") && !out.contains("as it should"), "{out}{err}");
     assert_eq!(stage.sent().len(), 1);
     assert_eq!(site.take("A_T01")["usd_micros"], 0);
     site.write(&shot("A", "").replace("rain", "snow"));
     assert_eq!(site.run(&RUN).0, 0);
     assert_eq!(stage.sent().len(), 2);
+}
+
+#[test]
+fn what_killed_runs_left_is_swept_from_every_take_and_nothing_else_is() {
+    let stage = Stage::new();
+    let site = Site::new(Door::Fal, &stage.simulator, &shot("A", ""));
+    // A take that the list does not name, such as a retry's.
+    let stems = site.folder.path().join("takes/GONE/T07/stems");
+    std::fs::create_dir_all(&stems).unwrap();
+    let (left, own) = (stems.join(".seedpost-abc"), stems.join("notes.txt"));
+    for path in [&left, &own, &stems.with_file_name(".seedpost-def")] {
+        std::fs::write(path, "x").unwrap();
+    }
+    assert_eq!(site.run(&RUN).0, 0);
+    assert!(!left.exists() && !stems.with_file_name(".seedpost-def").exists() && own.exists());
 }
 
 #[test]

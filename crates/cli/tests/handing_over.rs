@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use support::doors::{Door, Site, canned};
-use support::{Simulator, outcome, repository};
+use support::{Simulator, files, outcome, repository};
 
 const SHOT: &str = r#"
 [[shot]]
@@ -216,14 +216,9 @@ fn a_file_within_a_request_is_kept_as_its_digest_only() {
 
 /// No file in a folder has this text in it.
 fn holds_nowhere(folder: &Path, text: &str) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            holds_nowhere(&path, text);
-        } else {
-            let bytes = std::fs::read(&path).unwrap();
-            assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{}", path.display());
-        }
+    for path in files(folder) {
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{}", path.display());
     }
 }
 

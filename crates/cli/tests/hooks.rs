@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::doors::{Door, Site, canned};
-use support::{Simulator, repository};
+use support::{Simulator, files, repository};
 
 /// This machine, as far as it looks.
 const FAR: &str = "127.0.0.2:0";
@@ -85,22 +85,14 @@ fn wakes(site: &Site) -> usize {
 /// The token is told to Ark and kept where only its owner reads it: it is neither in the ledger nor in other files,
 /// nor in what commands say. No signature is there either.
 fn holds_no_secret(site: &Site, token: &str, outputs: &[&str]) {
-    let mut folders = vec![site.folder.path().to_owned()];
     let mut ledgers = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            ledgers += usize::from(name == "ledger.db");
-            let bytes = std::fs::read(&path).unwrap();
-            let found = bytes.windows(token.len()).any(|window| window == token.as_bytes());
-            let own = ["webhook.json", "webhook.token"].contains(&name.as_str());
-            assert_eq!(found, own, "the token in {}", path.display());
-        }
+    for path in files(site.folder.path()) {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        ledgers += usize::from(name == "ledger.db");
+        let bytes = std::fs::read(&path).unwrap();
+        let found = bytes.windows(token.len()).any(|window| window == token.as_bytes());
+        let own = ["webhook.json", "webhook.token"].contains(&name.as_str());
+        assert_eq!(found, own, "the token in {}", path.display());
     }
     assert_eq!(ledgers, 1);
     let said = std::fs::read_to_string(words(site)).unwrap();

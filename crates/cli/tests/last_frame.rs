@@ -8,18 +8,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use seedpost_media::worker::{Worker, WorkerError};
-use support::tool;
+use support::{make, tool};
 
 fn worker() -> Worker {
     Worker::new(PathBuf::from(env!("CARGO_BIN_EXE_seedpost-av")), Duration::from_secs(60))
-}
-
-/// Makes a file with ffmpeg; arguments are split at spaces.
-fn make(out: &Path, arguments: &str) {
-    let mut all = vec!["-v", "error", "-y"];
-    all.extend(arguments.split_whitespace());
-    all.push(out.to_str().unwrap());
-    tool("ffmpeg", &all);
 }
 
 /// The bytes of all pictures that ffmpeg shows, as RGB of 8 bits.

@@ -18,9 +18,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use server::{Reply, Server};
 use sha2::{Digest as _, Sha256};
-use signer::{Signer, key_set, post};
+use signer::{Signer, post, publish};
 use support::{run, seedpost};
 
 fn project(provider: &str) -> tempfile::TempDir {
@@ -78,14 +77,6 @@ impl Drop for Serve {
     }
 }
 
-fn publish(signer: &Signer) -> Server {
-    let set = key_set(&[signer.key()]);
-    Server::start(move |_, request| match request.path.as_str() {
-        "/rest/.well-known/jwks.json" => Reply::Text(200, set.clone()),
-        _ => Reply::Text(404, String::new()),
-    })
-}
-
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
@@ -101,7 +92,7 @@ fn note(folder: &Path) -> PathBuf {
 #[test]
 fn a_signed_webhook_leaves_a_wake_file_and_an_end_leaves_no_address() {
     let (signer, folder) = (Signer::new(), project("fal"));
-    let server = publish(&signer);
+    let server = publish(&[&signer]);
     let folder = folder.path();
     let serve = Serve::start(
         folder,
@@ -154,7 +145,7 @@ fn a_signed_webhook_leaves_a_wake_file_and_an_end_leaves_no_address() {
 #[test]
 fn one_serve_a_project_and_others_work_beside_it() {
     let (signer, folder) = (Signer::new(), project("simulator"));
-    let server = publish(&signer);
+    let server = publish(&[&signer]);
     let folder = folder.path();
     let serve = Serve::start(folder, ("SEEDPOST_SIMULATOR_URL", &server.url), &[]);
     let (code, _, err) = run(folder, &["serve", "--listen", "127.0.0.1:0"]);

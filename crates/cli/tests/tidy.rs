@@ -5,23 +5,21 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use support::{repository, run};
+use support::{files, repository, run};
 
 /// Every Rust file of the repository.
 fn sources() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![repository("crates")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    found
+    let rust = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "rs");
+    files(&repository("crates")).into_iter().filter(rust).collect()
+}
+
+/// Every command that `--help` names.
+fn commands() -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, help, _) = run(folder.path(), &["--help"]);
+    let lines = help.lines().filter_map(|line| line.strip_prefix("  ")?.split_once("  "));
+    let names = lines.map(|(name, _)| name.trim().to_owned());
+    names.filter(|name| name != "help" && name.chars().all(|c| c.is_ascii_lowercase()) && !name.is_empty()).collect()
 }
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -63,18 +61,8 @@ fn the_readme_tells_every_exit_code_and_command() {
     for number in numbers {
         assert!(readme.contains(&format!("| {number} |")), "exit code {number}");
     }
-    let folder = tempfile::tempdir().unwrap();
-    let (_, help, _) = run(folder.path(), &["--help"]);
-    let commands: Vec<&str> = help
-        .lines()
-        .filter_map(|line| line.strip_prefix("  ")?.split_once("  "))
-        .map(|(name, _)| name.trim())
-        .collect();
-    for command in commands.iter().filter(|name| !name.starts_with('-') && name.chars().all(|c| c.is_ascii_lowercase()))
-    {
-        if *command != "help" {
-            assert!(readme.contains(&format!("`{command}`")), "{command}");
-        }
+    for command in commands() {
+        assert!(readme.contains(&format!("`{command}`")), "{command}");
     }
 }
 
@@ -89,23 +77,9 @@ fn the_readmes_shot_list_is_the_fixture_and_is_valid() {
 #[test]
 fn every_command_shows_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    for command in [
-        "check",
-        "conform",
-        "plan",
-        "run",
-        "status",
-        "resolve",
-        "probe",
-        "lane",
-        "stems",
-        "export",
-        "turnover",
-        "verify",
-        "serve",
-        "simulator",
-        "doctor",
-    ] {
+    let commands = commands();
+    assert!(commands.len() > 15, "{commands:?}");
+    for command in &commands {
         let (code, help, _) = run(folder.path(), &[command, "--help"]);
         assert_eq!(code, 0);
         assert!(help.contains("Example:"), "{command}");

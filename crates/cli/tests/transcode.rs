@@ -11,21 +11,13 @@ use std::time::Duration;
 use seedpost_core::time::{FrameRate, Frames};
 use seedpost_media::worker::{ClipOrder, TranscodeOrder, Worker, WorkerError};
 use serde_json::Value;
-use support::tool;
+use support::{make, tool};
 
 /// Luma of picture `N` of a source, which a copy keeps to within one.
 const RAMP: &str = "geq=lum='20+mod(N*4,200)':cb=128:cr=128";
 
 fn worker() -> Worker {
     Worker::new(PathBuf::from(env!("CARGO_BIN_EXE_seedpost-av")), Duration::from_secs(60))
-}
-
-/// Makes a file with ffmpeg; arguments are split at spaces.
-fn make(out: &Path, arguments: &str) {
-    let mut all = vec!["-v", "error", "-y"];
-    all.extend(arguments.split_whitespace());
-    all.push(out.to_str().unwrap());
-    tool("ffmpeg", &all);
 }
 
 fn order(source: &Path, out: &Path, frames: u64) -> TranscodeOrder {

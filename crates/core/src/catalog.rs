@@ -296,8 +296,9 @@ impl Catalog {
         format!("{}, {}", self.sizes.source, self.sizes.date)
     }
 
-    /// What a shot will cost, by a price that the provider told or else by the table: `auto` counts as the
-    /// longest clip and a free aspect ratio as 16:9. `None` for a model or size that is not in the table.
+    /// What a shot will cost, by a price that the provider told or else by the table; the larger of both where the
+    /// told price is not for tokens. `auto` counts as the longest clip and a free aspect ratio as 16:9. `None` for a
+    /// model or size that is not in the table.
     #[must_use]
     pub fn estimate(&self, shot: &Shot, generate_audio: bool, told: Option<ToldPrice>) -> Option<Usd> {
         let model = self.model(&shot.render)?;

@@ -272,6 +272,8 @@ pub struct Take {
     pub past: Vec<JobRef>,
     /// Earlier attempts whose bill was read, by the provider's name for the job.
     pub billed: Vec<(String, Usd)>,
+    /// When its clip was on disk, as Unix milliseconds; 0 before.
+    pub delivered_ms: u64,
     /// How many events there are: the next one's number.
     pub length: u64,
 }
@@ -325,6 +327,7 @@ impl Take {
             job: None,
             past: Vec::new(),
             billed: Vec::new(),
+            delivered_ms: 0,
             length: 1,
         }
     }
@@ -333,6 +336,12 @@ impl Take {
     #[must_use]
     pub fn attempt(&self) -> Usd {
         self.committed.minus(self.before)
+    }
+
+    /// Whether it is known what the present attempt cost: nothing, or what the bill says.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.attempt() == Usd::ZERO || self.charged.is_some()
     }
 
     /// The same take in another phase, its present attempt at this amount.
@@ -344,8 +353,7 @@ impl Take {
     /// Another attempt, once it is known what the last one cost: nothing, or what the bill says.
     fn plan_again(mut self, plan: Plan) -> Option<Take> {
         let attempt = self.attempt();
-        let open = matches!(self.phase, Phase::Ready { .. } | Phase::Failed(_));
-        if !open || attempt > Usd::ZERO && self.charged != Some(attempt) {
+        if !matches!(self.phase, Phase::Ready { .. } | Phase::Failed(_)) || !self.is_closed() {
             return None;
         }
         match (self.job.take(), self.charged.take()) {
@@ -388,7 +396,7 @@ impl Take {
                 self.with(Phase::Ready { not_before: 0 }, Usd::ZERO)
             }
             // A failed take stays failed, and nothing is sent again because of it. What the bill says stands.
-            (Phase::Failed(failure), Resolution::NotCharged) if attempt > Usd::ZERO && self.charged.is_none() => {
+            (Phase::Failed(failure), Resolution::NotCharged) if !self.is_closed() => {
                 self.with(Phase::Failed(Failure { owed: false, settled: true, ..failure }), Usd::ZERO)
             }
             (Phase::ChargeUnknown { .. } | Phase::Running { .. } | Phase::Rendered { .. }, Resolution::GivenUp) => {
@@ -427,7 +435,10 @@ impl Take {
                 let attempt = if failure.owed { attempt } else { Usd::ZERO };
                 self.with(Phase::Failed(failure), attempt)
             }
-            (Phase::Rendered { .. }, Event::Downloaded(delivery)) => self.with(Phase::Done(delivery), attempt),
+            (Phase::Rendered { .. }, Event::Downloaded(delivery)) => {
+                self.delivered_ms = at;
+                self.with(Phase::Done(delivery), attempt)
+            }
             _ => None,
         }
     }
@@ -527,6 +538,21 @@ pub(crate) mod tests {
             Just(Event::Resolved(Resolution::GivenUp)),
             Just(Event::Resolved(Resolution::Charged(job()))),
         ]
+    }
+
+    /// What was made of a clip is stamped with the time of its coming, and a bill may come hours later.
+    #[test]
+    fn a_late_bill_does_not_change_when_the_clip_came() {
+        let events = [
+            Event::Planned(plan()),
+            Event::SubmitIntended { body: serde_json::Value::Null, reserved: Usd::from_micros(5) },
+            Event::Submitted(job()),
+            Event::Rendered { url: String::new(), charged: None, last_frame: None },
+            Event::Downloaded(Delivery { sha256: String::new(), bytes: 1 }),
+            Event::Charged { request_id: "r".into(), amount: Usd::from_micros(7) },
+        ];
+        let take = Take::fold((1..).map(|number| number * 1000).zip(events)).expect("legal").expect("a take");
+        assert_eq!((take.delivered_ms, take.charged), (5000, Some(Usd::from_micros(7))));
     }
 
     #[test]

@@ -134,7 +134,9 @@ pub(crate) fn api(address: &str) -> Result<Url, SetupError> {
     }
 }
 
-fn is_this_machine(url: &Url) -> bool {
+/// Whether an address leads to this machine itself.
+#[must_use]
+pub fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

@@ -182,16 +182,6 @@ impl Ledger {
         Ok(rows.into_iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    /// When each take's last event came, as Unix milliseconds, by the take's name.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn last_times(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
-        let rows = sqlx::query("SELECT take, MAX(at_ms) FROM event GROUP BY take").fetch_all(&self.pool).await;
-        let time = |row: &sqlx::sqlite::SqliteRow| (row.get(0), u64::try_from(row.get::<i64, _>(1)).unwrap_or(0));
-        Ok(rows.map_err(|error| self.failed(error))?.iter().map(time).collect())
-    }
-
     /// A take's last request and when it was about to be sent, as Unix milliseconds.
     ///
     /// # Errors

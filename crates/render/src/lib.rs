@@ -18,4 +18,4 @@ pub mod webhook;
 
 pub mod wake;
 
-pub use http::{Secret, set_patience};
+pub use http::{Secret, is_this_machine, set_patience};

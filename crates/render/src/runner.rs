@@ -25,7 +25,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::provider::{CallError, Order, Placed, Progress, Provider, SubmitError, Upload, record};
 use crate::slots::Slot;
 pub use delivery::TEMPORARY;
-pub use reconcile::{find, unbilled};
+pub use reconcile::{find, settle, unbilled};
 pub use work::{Input, Manner, Notice, Outcome, Request, Work};
 
 /// How often a submit that did not arrive is tried in one run.

@@ -5,29 +5,32 @@ use seedpost_core::cost::{Budget, Usd};
 use serde_json::json;
 
 use super::{List, block_on};
-use crate::due;
+use crate::due::{self, Takes};
 use crate::output::{Exit, Failure, note, result_json, say, table};
 use crate::prepare::{Desk, Prepared, prepare};
 use crate::prices::{self, Told};
-use crate::project::{Project, ledger_failure};
+use crate::project::ledger_failure;
 
 pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let project = list.open()?;
     let _lock = project.lock()?;
     let mut desk = prepare(&project)?;
-    let told = block_on(async {
-        let takes = project.ledger().await?.takes().await.map_err(|error| ledger_failure(&error))?;
+    let (takes, budget, told) = block_on(async {
+        let ledger = project.ledger().await?;
+        let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
+        let budget = ledger.budget().await.map_err(|error| ledger_failure(&error))?;
         desk.add_followers(&project, &takes);
-        Ok::<_, Failure>(prices::told(&project, &desk).await)
+        Ok::<_, Failure>((takes, budget, prices::told(&project, &desk).await))
     })??;
+    let budget = Budget { limit: project.list.budget, ..budget };
     told.note();
     desk.price(told.prices.clone());
-    let (missing, budget) = block_on(missing(&project, &desk))??;
+    let missing = missing(&desk, &takes);
     let total: Usd = missing.iter().map(|(prepared, count)| (0..*count).map(|_| prepared.plan.estimate).sum()).sum();
     if json {
         let shot = |(prepared, count): &(&Prepared<'_>, u32)| {
             let plan = &prepared.plan;
-            json!({ "shot": prepared.shot.id, "takes": count, "endpoint": plan.endpoint, "provider": plan.provider, "lane": prepared.decision, "uploads": prepared.uploads(), "usd_micros_each": plan.estimate, "price_from": told.source(&plan.endpoint) })
+            json!({ "shot": prepared.shot.id, "takes": count, "endpoint": plan.endpoint, "provider": plan.provider, "lane": prepared.decision, "uploads": prepared.uploads(), "usd_micros_each": plan.estimate, "price_from": told.source(prepared) })
         };
         let shots: Vec<_> = missing.iter().map(shot).collect();
         result_json(
@@ -43,17 +46,13 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     })
 }
 
-/// Shots with the number of takes that are still to be bought, and the budget.
-async fn missing<'p>(project: &Project, desk: &'p Desk<'p>) -> Result<(Vec<(&'p Prepared<'p>, u32)>, Budget), Failure> {
-    let ledger = project.ledger().await?;
-    let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
-    let budget = ledger.budget().await.map_err(|error| ledger_failure(&error))?;
+/// Shots with the number of takes that are still to be bought.
+fn missing<'p>(desk: &'p Desk<'p>, takes: &Takes) -> Vec<(&'p Prepared<'p>, u32)> {
     let open = |prepared: &Prepared<'_>| {
-        let wanted = prepared.takes().filter(|id| due::is_due(desk, prepared, id, &takes));
+        let wanted = prepared.takes().filter(|id| due::is_due(desk, prepared, id, takes));
         u32::try_from(wanted.count()).unwrap_or(u32::MAX)
     };
-    let missing = desk.prepared.iter().map(|prepared| (prepared, open(prepared))).collect();
-    Ok((missing, Budget { limit: project.list.budget, ..budget }))
+    desk.prepared.iter().map(|prepared| (prepared, open(prepared))).collect()
 }
 
 fn show(missing: &[(&Prepared<'_>, u32)], total: Usd, budget: Budget, told: &Told) {
@@ -68,7 +67,7 @@ fn show(missing: &[(&Prepared<'_>, u32)], total: Usd, budget: Budget, told: &Tol
             prepared.decision.reason.clone(),
             prepared.uploads().to_string(),
             prepared.plan.estimate.to_string(),
-            told.source(&prepared.plan.endpoint).to_owned(),
+            told.source(prepared).to_owned(),
         ]);
     }
     say(rows);
@@ -76,7 +75,7 @@ fn show(missing: &[(&Prepared<'_>, u32)], total: Usd, budget: Budget, told: &Tol
     say(format_args!("to be bought {total} · committed {} · budget {limit}", budget.committed));
     let assumed = missing
         .iter()
-        .filter(|(prepared, _)| told.source(&prepared.plan.endpoint) == "dated table")
+        .filter(|(prepared, _)| told.source(prepared) == "dated table")
         .filter_map(|(prepared, _)| Catalog::built_in().model(&prepared.shot.render))
         .find(|model| model.price.basis == "assumed");
     if let Some(model) = assumed {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use seedpost_core::change::Change;
-use seedpost_core::cost::Usd;
 use seedpost_core::job::{Event, Follows, Phase, Plan};
 use seedpost_core::shot::{Shot, TakeId};
 use serde_json::json;
@@ -12,7 +11,7 @@ use serde_json::json;
 use super::block_on;
 use crate::due::{self, Takes};
 use crate::output::{Exit, Failure, note, result_json, say};
-use crate::prepare::{Desk, prepare};
+use crate::prepare::{Desk, keeps_drafts, prepare};
 use crate::project::{Project, ledger_failure};
 
 #[derive(Debug, Args)]
@@ -46,15 +45,15 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
         ledger.append(&id, length, Event::Planned(plan.clone())).await.map_err(|error| ledger_failure(&error))?;
         Ok::<_, Failure>((id, plan))
     })??;
-    let (price, seeded) = (plan.estimate, shot.seed.is_some());
+    let price = plan.estimate;
     if json {
         let (id, winner) = (id.to_string(), winner.to_string());
         result_json("promote", json!({ "take": id, "follows": winner, "usd_micros": price }));
     } else {
         say(format_args!("{id} is planned: {winner} at full quality, about {price}; `seedpost run` renders it"));
     }
-    if !seeded {
-        note("seedance-2.0 takes no seed: the full take follows the same order, but will not be the same picture");
+    if shot.seed.is_none() && !keeps_drafts(shot) {
+        note("without a seed the full take follows the same order, but will not be the same picture");
     }
     Ok(Exit::Done)
 }
@@ -80,8 +79,7 @@ fn promotion<'p>(
         };
         return Err(wrong(message, "promote one of the list's own takes, or write the change into the list first"));
     }
-    let own = desk.prepared.iter().find(|prepared| prepared.shot.id == shot.id);
-    if own.is_some_and(|own| own.plan.fingerprint != won.plan.fingerprint) {
+    if desk.is_changed(&shot.id, won) {
         let fix = "set the shot back to what the draft was, or sweep it anew";
         return Err(wrong(format!("{} was changed since {winner} was rendered", shot.id), fix));
     }
@@ -93,8 +91,7 @@ fn promotion<'p>(
     if let Some((known, take)) = known {
         // One that failed for nothing, or was planned for the shot as it was, is planned anew.
         let stale = matches!(take.phase, Phase::Ready { .. }) && take.plan.fingerprint != plan.fingerprint;
-        let closed = take.attempt() == Usd::ZERO || take.charged.is_some();
-        let failed = matches!(take.phase, Phase::Failed(_)) && closed;
+        let failed = matches!(take.phase, Phase::Failed(_)) && take.is_closed();
         if !stale && !failed {
             let fix = match take.phase {
                 Phase::Failed(_) => "it may have been charged: `seedpost resolve` it first",

@@ -1,10 +1,8 @@
 //! `resolve`: a person settles a take whose payment is unknown, or whose job the provider has lost.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use seedpost_core::cost::Usd;
 use seedpost_core::job::{Event, JobRef, Phase, Resolution, Take};
 use seedpost_core::shot::TakeId;
 use seedpost_render::ledger::Ledger;
@@ -14,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::block_on;
 use crate::door::{self, Door, Way};
-use crate::output::{Exit, Failure, note, result_json, say};
+use crate::output::{Exit, Failure, agrees, note, result_json, say};
 use crate::project::{Project, ledger_failure};
 
 #[derive(Debug, Args)]
@@ -46,7 +44,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
         let ledger = project.ledger().await?;
         let take = known_take(&ledger, &id).await?;
         let door = door::open(&project, &Way::of(&take.plan)).await;
-        let doubt = doubt(&id, &take, door.as_ref().ok(), arguments.force).await?;
+        let doubt = doubt(&id, &take, &door, arguments.force).await?;
         refuse_impossible(arguments, &id, &take)?;
         let resolution = match given(arguments) {
             Some(Wish::Charged(request_id)) => {
@@ -109,19 +107,19 @@ fn given(arguments: &Arguments) -> Option<Wish<'_>> {
 }
 
 /// What is in doubt about a take: its payment, or a job that the provider does not know.
-async fn doubt(id: &TakeId, take: &Take, door: Option<&Door>, force: bool) -> Result<String, Failure> {
+async fn doubt(id: &TakeId, take: &Take, door: &Result<Door, Failure>, force: bool) -> Result<String, Failure> {
     let settled = |words: &str| {
         let message = format!("{id} is {}; {words}", take.phase.as_str());
         Failure::new(Exit::Usage, message, "see `seedpost status`; --force settles it all the same")
     };
     match &take.phase {
         Phase::ChargeUnknown { reason } => Ok(reason.clone()),
-        Phase::Failed(failure) if take.attempt() > Usd::ZERO && take.charged.is_none() => {
-            Ok(format!("it may have been charged: {}", failure.message))
-        }
+        Phase::Failed(failure) if !take.is_closed() => Ok(format!("it may have been charged: {}", failure.message)),
         Phase::Running { .. } | Phase::Rendered { .. } if force => Ok("a person says so".to_owned()),
         Phase::Running { job, .. } | Phase::Rendered { job, .. } => {
-            let Some(door) = door else { return Err(settled("the provider cannot be asked about its job")) };
+            let door = door.as_ref().map_err(|failure| {
+                settled(&format!("the provider cannot be asked about its job: {}", failure.message()))
+            })?;
             match door.provider.poll(job).await {
                 Err(error) if error.unknown => Ok(format!("the provider does not know its job {}", job.request_id)),
                 Err(error) => Err(settled(&format!("its job cannot be asked after: {}", error.message))),
@@ -245,13 +243,10 @@ fn choose(id: &TakeId, take: &Take, found: Result<Found, String>) -> Result<Opti
             Vec::new()
         }
     };
-    if let ([only], true, true) = (jobs.as_slice(), answers.len() > 1, std::io::stdin().is_terminal()) {
-        let _ = write!(std::io::stderr(), "Is {} the request of {id}? [y/N] ", only.job.request_id);
-        let mut answer = String::new();
-        let _ = std::io::stdin().read_line(&mut answer);
-        if matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(Some(Resolution::Charged(only.job.clone())));
-        }
+    if let ([only], true) = (jobs.as_slice(), answers.len() > 1)
+        && agrees(format_args!("Is {} the request of {id}?", only.job.request_id))
+    {
+        return Ok(Some(Resolution::Charged(only.job.clone())));
     }
     note("Say which it is:");
     answers.iter().for_each(|answer| note(format_args!("  seedpost resolve {id} {answer}")));

@@ -1,6 +1,7 @@
 //! `run`: renders every take that is missing, then finishes it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::Args;
@@ -21,7 +22,7 @@ use crate::finish::{Finish, Finished, Job, finish};
 use crate::interrupt;
 use crate::keys::Environment;
 use crate::output::{Exit, Failure, note, result_json, say, table};
-use crate::prepare::{Desk, Prepared, prepare};
+use crate::prepare::{Desk, Standing, prepare};
 use crate::prices;
 use crate::progress::Style;
 use crate::project::{Project, ledger_failure};
@@ -65,12 +66,9 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     let concurrency = concurrency(&project, arguments)?;
     allow_open_files();
     let mut desk = prepare(&project)?;
-    let Rendered { outcomes, takes, orphans, stale, shut, stopped } =
+    let Rendered { outcomes, takes, shut, stopped } =
         block_on(render(&project, &mut desk, arguments, concurrency, style))??;
-    let standing: Vec<Standing<'_>> = takes
-        .iter()
-        .filter_map(|(index, id, take, at)| Some((id.clone(), desk.prepared.get(*index)?, take.clone(), *at)))
-        .collect();
+    let standing = desk.standing(&takes);
     let jobs = if arguments.no_finish { Vec::new() } else { standing.iter().filter_map(job).collect() };
     interrupt::finishing();
     let Finish { finished, failures } = finish(&project, jobs);
@@ -82,44 +80,35 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     }
     explain_all(&standing, &outcomes);
     explain_standing(&standing, &outcomes);
-    let is_promotion = |id: &&TakeId| {
-        let of = |(own, prepared, ..): &Standing<'_>| {
-            own == *id && prepared.plan.follows.as_ref().is_some_and(|follows| follows.change == Change::Promoted)
-        };
-        standing.iter().any(of)
+    // Planned followers that belong to what the list said once are not sent, and do not count.
+    let named: BTreeSet<TakeId> = standing.iter().map(|(id, ..)| id.clone()).collect();
+    let is_stale = |(id, prepared, _): &Standing<'_>| due::is_stale(&desk, prepared, id, &takes);
+    let (stale, counted): (Vec<_>, Vec<_>) = standing.into_iter().partition(is_stale);
+    let is_promotion = |(_, prepared, _): &&Standing<'_>| {
+        prepared.plan.follows.as_ref().is_some_and(|follows| follows.change == Change::Promoted)
     };
-    for id in stale.iter().filter(is_promotion) {
+    for (id, ..) in stale.iter().filter(is_promotion) {
         note(format_args!("{id} was planned for the shot as it was, and is not sent"));
         note("  fix: set the shot back, or `seedpost promote` the draft again");
     }
     failures.iter().for_each(|(_, failure)| failure.tell());
     let unfinished = failures.first().map(|(_, failure)| failure.exit()).or(shut);
-    let counted: Vec<Standing<'_>> = standing.into_iter().filter(|(id, ..)| !stale.contains(id)).collect();
-    if stopped && outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Done | Outcome::Failed(_))) {
-        return Ok(Exit::Stopped);
-    }
-    Ok(exit(&outcomes, &counted, &orphans, &finished, unfinished))
+    let orphans: Vec<&Take> = takes.iter().filter(|(id, _)| !named.contains(id)).map(|(_, take)| take).collect();
+    Ok(exit(&outcomes, stopped, &counted, &orphans, &finished, unfinished))
 }
 
 /// What rendering has come to.
 struct Rendered {
     outcomes: Vec<(TakeId, Outcome)>,
-    takes: Vec<Placed>,
-    /// Takes that the list does not name any more.
-    orphans: Vec<Take>,
-    /// Planned followers that belong to what the list said once.
-    stale: Vec<TakeId>,
-    /// Whether Ctrl-C ended it with work left.
+    takes: BTreeMap<TakeId, Take>,
+    /// Whether Ctrl-C ended it.
     stopped: bool,
     /// How the program would end because of a door that could not be opened.
     shut: Option<Exit>,
 }
 
-/// A take as it stands after a run: its name, its shot, its state, and when the last event came.
-type Standing<'p> = (TakeId, &'p Prepared<'p>, Take, u64);
-
-fn job<'p>((id, prepared, take, at): &Standing<'p>) -> Option<Job<'p>> {
-    Job::new(id.clone(), prepared, take.clone(), *at)
+fn job<'p>((id, prepared, take): &Standing<'p>) -> Option<Job<'p>> {
+    Job::new(id.clone(), prepared, take.clone())
 }
 
 /// Each job and each clip on its way holds files and connections open.
@@ -144,9 +133,6 @@ fn concurrency(project: &Project, arguments: &Arguments) -> Result<usize, Failur
     Ok(wanted.into())
 }
 
-/// As [`Standing`], with the place of the shot on the desk.
-type Placed = (usize, TakeId, Take, u64);
-
 async fn render<'p>(
     project: &'p Project,
     desk: &mut Desk<'p>,
@@ -157,7 +143,8 @@ async fn render<'p>(
     let ledger = project.ledger().await?;
     let failed = |error| ledger_failure(&error);
     ledger.set_limit(arguments.budget.or(project.list.budget)).await.map_err(failed)?;
-    desk.add_followers(project, &ledger.takes().await.map_err(failed)?);
+    let takes = ledger.takes().await.map_err(failed)?;
+    desk.add_followers(project, &takes);
     let told = prices::told(project, desk).await;
     told.note();
     desk.price(told.prices);
@@ -177,28 +164,13 @@ async fn render<'p>(
         approval,
         doors: RefCell::default(),
     };
-    let outcomes = batch.run(desk).await?;
-    let shut = batch.tell_shut();
-    let stopped = *batch.stop.borrow();
-    let mut all = batch.ledger.takes().await.map_err(failed)?;
-    let times = batch.ledger.last_times().await.map_err(failed)?;
-    let stands = |(prepared, id): &(&Prepared<'_>, TakeId)| due::is_stale(desk, prepared, id, &all);
-    let each = desk.prepared.iter().flat_map(|prepared| prepared.takes().map(move |id| (prepared, id)));
-    let stale = each.filter(stands).map(|(_, id)| id).collect();
-    let mut takes = Vec::new();
-    for (index, prepared) in desk.prepared.iter().enumerate() {
-        for id in prepared.takes() {
-            let Some(take) = all.remove(&id) else { continue };
-            let at = times.get(&id.to_string()).copied().unwrap_or(0);
-            takes.push((index, id, take, at));
-        }
-    }
-    Ok(Rendered { outcomes, takes, orphans: all.into_values().collect(), stale, shut, stopped })
+    let (outcomes, takes) = batch.run(desk, takes).await?;
+    Ok(Rendered { outcomes, takes, shut: batch.tell_shut(), stopped: *batch.stop.borrow() })
 }
 
 fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
     let mut rows = table(["TAKE", "LANE", "DELIVERED", "PROMISED", "STEMS", "COST", "STATE"]);
-    for (id, prepared, take, _) in takes {
+    for (id, prepared, take) in takes {
         let done = finished.iter().find(|finished| finished.job.take == *id);
         let promised = take.plan.promise.frames.map_or("auto".to_owned(), seconds);
         let delivered = done.and_then(|done| done.facts.info.video.as_ref()?.frames).map_or("–".to_owned(), seconds);
@@ -228,7 +200,8 @@ fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
         }
     }
     if !worked {
-        say("nothing to do: every take stands as it should");
+        let done = takes.iter().all(|(id, _, take)| is_served(id, take, takes));
+        say(if done { "nothing to do: every take stands as it should" } else { "nothing to do" });
     }
 }
 
@@ -244,7 +217,7 @@ fn report_json(
     failures: &[(TakeId, Failure)],
     worked: bool,
 ) {
-    let take = |(id, _, take, _): &Standing<'_>| {
+    let take = |(id, _, take): &Standing<'_>| {
         let done = finished.iter().find(|finished| finished.job.take == *id);
         let outcome = outcomes.iter().find(|(name, _)| name == id).map(|(_, outcome)| words(outcome));
         json!({
@@ -280,8 +253,9 @@ fn explain(take: &TakeId, outcome: &Outcome) {
     let fix = match outcome {
         Outcome::Done => return,
         Outcome::Failed(failure) if failure.owed => {
-            "it may have been charged: ask the provider, and raise `takes` for another attempt"
+            "it may have been charged: ask the provider; `seedpost resolve` settles it with --not-charged, and a higher `takes` asks for another attempt"
         }
+        Outcome::Failed(failure) if failure.settled => "change the shot, or raise `takes` for another attempt",
         Outcome::Failed(failure) => match failure.kind {
             FailureKind::FixShot => "correct the shot and run again",
             FailureKind::Moderated => "change the prompt or the reference that the filter names, and run again",
@@ -292,7 +266,9 @@ fn explain(take: &TakeId, outcome: &Outcome) {
         Outcome::Unknown(_) => {
             "it counts as paid and is never sent again by itself; look at the provider's list, then `seedpost resolve`"
         }
-        Outcome::OverBudget(_) => "raise [budget] limit_usd, or ask for fewer or cheaper takes",
+        Outcome::OverBudget(_) => {
+            "raise [budget] limit_usd or --budget, approve with --yes, or ask for fewer or cheaper takes"
+        }
         Outcome::Lost(_) => {
             "jobs are kept for a time only: look at the provider's list, then `seedpost resolve` with --given-up"
         }
@@ -306,7 +282,7 @@ fn explain(take: &TakeId, outcome: &Outcome) {
 /// Explains what became of takes, but for failures whose retry has the clip.
 fn explain_all(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
     for (id, outcome) in outcomes {
-        let served = takes.iter().any(|(own, _, take, _)| own == id && is_served(id, take, takes));
+        let served = takes.iter().any(|(own, _, take)| own == id && is_served(id, take, takes));
         if !(served && matches!(outcome, Outcome::Failed(_))) {
             explain(id, outcome);
         }
@@ -315,7 +291,7 @@ fn explain_all(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
 
 /// Explains takes that an earlier run left without a clip.
 fn explain_standing(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
-    for (id, _, take, _) in takes.iter().filter(|(id, ..)| outcomes.iter().all(|(name, _)| name != id)) {
+    for (id, _, take) in takes.iter().filter(|(id, ..)| outcomes.iter().all(|(name, _)| name != id)) {
         match &take.phase {
             Phase::Failed(_) if is_served(id, take, takes) => {}
             Phase::Failed(failure) => explain(id, &Outcome::Failed(failure.clone())),
@@ -327,29 +303,32 @@ fn explain_standing(takes: &[Standing<'_>], outcomes: &[(TakeId, Outcome)]) {
 
 fn exit(
     outcomes: &[(TakeId, Outcome)],
+    stopped: bool,
     takes: &[Standing<'_>],
-    orphans: &[Take],
+    orphans: &[&Take],
     finished: &[Finished<'_>],
     unfinished: Option<Exit>,
 ) -> Exit {
     let any = |test: fn(&Outcome) -> bool| outcomes.iter().any(|(_, outcome)| test(outcome));
     let unknown = |take: &Take| matches!(take.phase, Phase::ChargeUnknown { .. });
-    let done = takes.iter().any(|(_, _, take, _)| matches!(take.phase, Phase::Done(_)));
+    let done = takes.iter().any(|(_, _, take)| matches!(take.phase, Phase::Done(_)));
     let breach =
         finished.iter().flat_map(|finished| &finished.facts.findings).any(|finding| finding.weight == Weight::Breach);
-    if takes.iter().any(|(_, _, take, _)| unknown(take)) || orphans.iter().any(unknown) {
+    if takes.iter().any(|(_, _, take)| unknown(take)) || orphans.iter().any(|take| unknown(take)) {
         Exit::Unknown
     } else if any(|outcome| matches!(outcome, Outcome::Broken(_))) {
         Exit::Internal
     } else if any(|outcome| matches!(outcome, Outcome::Occupied(_))) {
         Exit::Usage
-    } else if any(|outcome| matches!(outcome, Outcome::Stopped)) {
+    } else if stopped || any(|outcome| matches!(outcome, Outcome::Stopped)) {
         Exit::Stopped
     } else if any(|outcome| matches!(outcome, Outcome::OverBudget(_))) {
         Exit::Budget
     } else if let Some(unfinished) = unfinished {
         unfinished
-    } else if takes.iter().any(|(id, _, take, _)| !is_served(id, take, takes)) || orphans.iter().any(due::is_open) {
+    } else if takes.iter().any(|(id, _, take)| !is_served(id, take, takes))
+        || orphans.iter().any(|take| due::is_open(take))
+    {
         if done { Exit::Partly } else { Exit::Provider }
     } else if breach {
         Exit::Media
@@ -363,7 +342,7 @@ fn is_served(id: &TakeId, take: &Take, takes: &[Standing<'_>]) -> bool {
     let has_clip = |take: &Take| matches!(take.phase, Phase::Done(_));
     let root = take.plan.follows.as_ref().filter(|follows| follows.change != Change::Promoted);
     let root = root.map_or_else(|| id.to_string(), |follows| follows.take.clone());
-    let same = |(other, _, take, _): &Standing<'_>| {
+    let same = |(other, _, take): &Standing<'_>| {
         let follows = take.plan.follows.as_ref().filter(|follows| follows.change != Change::Promoted);
         has_clip(take) && (other.to_string() == root || follows.is_some_and(|follows| follows.take == root))
     };

@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use seedpost_core::shot::ProviderName;
-use seedpost_render::Secret;
 use seedpost_render::webhook::{FAL_KEYS, Receiver, Settings};
+use seedpost_render::{Secret, is_this_machine};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
-use url::{Host, Url};
+use url::Url;
 
 use super::{List, block_on};
+use crate::interrupt::Ends;
 use crate::keys::Environment;
 use crate::output::{Exit, Failure, note, say};
 use crate::project::Project;
@@ -50,8 +50,7 @@ async fn receive(project: &Project, post: &Post, arguments: &Arguments) -> Resul
         Failure::new(Exit::Internal, message, "choose another address with --listen")
     };
     // Before anything is announced, so that no signal goes past it.
-    let mut terminated = signal(SignalKind::terminate()).map_err(ended)?;
-    let mut interrupted = signal(SignalKind::interrupt()).map_err(ended)?;
+    let mut ends = Ends::listen().map_err(ended)?;
     let wakes = Arc::new(wakes(project));
     let waker = Arc::clone(&wakes);
     let settings = Settings::new(arguments.listen, keys(project), Secret::new(post.token().to_owned()));
@@ -64,8 +63,7 @@ async fn receive(project: &Project, post: &Post, arguments: &Arguments) -> Resul
     loop {
         tokio::select! {
             stopped = receiver.wait() => return stopped.map_err(ended),
-            _ = terminated.recv() => return Ok(()),
-            _ = interrupted.recv() => return Ok(()),
+            () = ends.next() => return Ok(()),
             _ = hour.tick() => {
                 let wakes = Arc::clone(&wakes);
                 // What cannot be removed now is removed in an hour.
@@ -87,13 +85,7 @@ fn keys(project: &Project) -> String {
 /// An address that providers may be told, without a slash at its end.
 fn public_url(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
-    let near = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if url.scheme() != "https" && !(url.scheme() == "http" && near) {
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_this_machine(&url)) {
         return Err("use https; http goes only on this machine, such as http://127.0.0.1:8787".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {

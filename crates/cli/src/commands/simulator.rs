@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use seedpost_core::time::ClockTime;
 use seedpost_simulator::{Config, Fault, Simulator};
 use serde_json::json;
 
 use super::block_on;
+use crate::interrupt::Ends;
 use crate::output::{Exit, Failure, say};
 use crate::project::worker_program;
 
@@ -38,7 +40,7 @@ pub(crate) struct Arguments {
 /// Whole or decimal seconds, up to a day.
 fn seconds(text: &str) -> Result<Duration, String> {
     let most = Duration::from_secs(24 * 3600);
-    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let seconds = text.parse().ok().map(|time: ClockTime| Duration::from_micros(time.0));
     seconds.filter(|seconds| *seconds <= most).ok_or_else(|| "a number of seconds from 0 to 86400 is needed".to_owned())
 }
 
@@ -65,11 +67,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         faults: arguments.faults.as_deref().map(read_faults).transpose()?.unwrap_or_default(),
     };
     let ended = block_on(async {
+        // Before anything is announced, so that no signal goes past it.
+        let mut ends = Ends::listen()?;
         let simulator = Simulator::start(config).await?;
         say(json!({ "url": simulator.url() }));
         tokio::select! {
             ended = simulator.wait() => ended,
-            stopped = tokio::signal::ctrl_c() => stopped,
+            () = ends.next() => Ok(()),
         }
     })?;
     ended.map(|()| Exit::Done).map_err(|error| {

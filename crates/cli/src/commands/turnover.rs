@@ -68,22 +68,10 @@ fn is_whole(package: &Path, manifest: &Manifest) -> bool {
 pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> {
     project.sweep();
     let mut desk = prepare(project)?;
-    let mut states = Vec::new();
-    block_on(async {
-        let ledger = project.ledger().await?;
-        let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
-        let times = ledger.last_times().await.map_err(|error| ledger_failure(&error))?;
-        desk.add_followers(project, &takes);
-        for (index, prepared) in desk.prepared.iter().enumerate() {
-            for id in prepared.takes() {
-                let at = times.get(&id.to_string()).copied().unwrap_or(0);
-                states.extend(takes.get(&id).map(|take| (index, id, take.clone(), at)));
-            }
-        }
-        Ok::<(), Failure>(())
-    })??;
-    let job = |(index, id, take, at)| Job::new(id, desk.prepared.get(index)?, take, at);
-    let jobs = states.into_iter().filter_map(job).collect();
+    let takes = block_on(async { project.ledger().await?.takes().await.map_err(|error| ledger_failure(&error)) })??;
+    desk.add_followers(project, &takes);
+    let standing = desk.standing(&takes).into_iter();
+    let jobs = standing.filter_map(|(id, prepared, take)| Job::new(id, prepared, take)).collect();
     let Finish { finished, failures } = finish(project, jobs);
     failures.iter().for_each(|(_, failure)| failure.tell());
     let takes: Vec<SelectedTake> =

@@ -9,14 +9,14 @@ stdout and every failure on stderr; exit code 0 when there is none, else 1.
 import base64
 import json
 import os
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-import zlib
 from pathlib import Path
+
+from media import png
 
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 
@@ -174,17 +174,6 @@ def streams(url):
 
 def uri(kind, content):
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def png(width, height):
-    """A grey RGB picture."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = zlib.compress((b"\0" + b"\x80" * 3 * width) * height)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 if __name__ == "__main__":

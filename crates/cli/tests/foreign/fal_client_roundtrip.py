@@ -10,16 +10,16 @@ is none, else 1.
 import json
 import os
 import queue
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
-import zlib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+
+from media import png
 
 os.environ.setdefault("FAL_KEY", "loopback:only")
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
@@ -198,17 +198,6 @@ def check_video(video, path):
 def probe(path):
     command = ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", str(path)]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["streams"]
-
-
-def png(width, height):
-    """A grey RGB picture."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = zlib.compress((b"\0" + b"\x80" * 3 * width) * height)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 if __name__ == "__main__":

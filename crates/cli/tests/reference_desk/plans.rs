@@ -6,25 +6,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::sounds::{Upload, compare, maps_back, project, sha256, together_at_most, uploads};
-use crate::support::{json as report, python, repository, run, tool};
+use crate::support::{files, json as report, python, repository, run, tool};
 use crate::wave::Wave;
 
 /// Every file in a folder, with its digest.
-fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let digest = sha256(&path);
-                found.insert(path, digest);
-            }
-        }
-    }
-    found
+fn digests(folder: &Path) -> BTreeMap<PathBuf, String> {
+    files(folder).into_iter().map(|path| (path.clone(), sha256(&path))).collect()
 }
 
 /// Writes the plan with these cuts, in place of the program's.
@@ -49,12 +36,12 @@ fn an_edited_plan_is_what_is_sent_and_one_that_is_too_long_is_refused() {
     edit(&folder.join("plan.json"), &folder.join("over.json"), [good[0], good[1], (0, 176_401)]);
     edit(&folder.join("plan.json"), &folder.join("outside.json"), [(0, 432_001), good[1], good[2]]);
     edit(&folder.join("plan.json"), &folder.join("short.json"), [(0, 95_999), good[1], good[2]]);
-    let before = files(folder);
+    let before = digests(folder);
     for (plan, word) in [("over.json", "15.000"), ("outside.json", "sound 1"), ("short.json", "sound 1")] {
         let (code, out, err) = run(folder, &["conform", "--plan", plan]);
         assert_eq!(code, 3, "{plan}: {out}{err}");
         assert!(err.contains(word) && err.contains("fix:"), "{err}");
-        assert_eq!(files(folder), before, "{plan} changed something");
+        assert_eq!(digests(folder), before, "{plan} changed something");
     }
     let made = uploads(folder, &report(folder, &["conform", "--plan", "good.json"]));
     check_edit(&made, good);
@@ -79,7 +66,7 @@ fn what_is_sent_is_what_was_made(folder: &Path, made: &[Upload]) {
     let facts: Value = serde_json::from_slice(&facts).unwrap();
     let references = facts["from"]["references"].as_array().unwrap();
     assert_eq!(references.len(), made.len());
-    let received: Vec<String> = files(&folder.join(".seedpost/simulator/files")).into_values().collect();
+    let received: Vec<String> = digests(&folder.join(".seedpost/simulator/files")).into_values().collect();
     for (reference, upload) in references.iter().zip(made) {
         let kept = &reference["cut"]["kept"];
         assert_eq!((&kept["start"], &kept["end"]), (&json!(upload.start), &json!(upload.end)));

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Simulator, outcome, repository, seedpost, tool};
+use super::{Simulator, files, outcome, repository, seedpost, tool};
 
 /// What must be seen nowhere.
 pub(crate) const KEY: &str = "Zx9-test-key-that-nobody-may-see-4417";
@@ -137,19 +137,16 @@ impl Site {
 
     /// Ledger, facts, reports, copies: the key is in none of them.
     pub(crate) fn holds_no_key(&self) {
-        let mut folders = vec![self.folder.path().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let bytes = std::fs::read(&path).unwrap();
-                    let found = bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes());
-                    assert!(!found && !path.to_string_lossy().contains(KEY), "the key stands in {}", path.display());
-                }
-            }
-        }
+        holds_no_key(&files(self.folder.path()));
+    }
+}
+
+/// The key is in none of these files, nor in their names.
+pub(crate) fn holds_no_key(files: &[PathBuf]) {
+    for path in files {
+        let bytes = std::fs::read(path).unwrap();
+        let found = bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes());
+        assert!(!found && !path.to_string_lossy().contains(KEY), "the key stands in {}", path.display());
     }
 }
 
@@ -159,6 +156,11 @@ impl Simulator {
         let faults = Value::Array(vec![fault.clone()]).to_string();
         let url = format!("{}/_simulator/faults", self.url);
         tool("curl", &["--silent", "--fail", "--json", &faults, &url]);
+    }
+
+    /// Takes back what shall go wrong.
+    pub(crate) fn forget_faults(&self) {
+        tool("curl", &["--silent", "--fail", "--request", "DELETE", &format!("{}/_simulator/faults", self.url)]);
     }
 
     /// Every request that came, but those for control.

@@ -68,6 +68,20 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
+/// Makes a file with ffmpeg; arguments are split at spaces.
+pub(crate) fn make(out: &Path, arguments: &str) {
+    let mut all = vec!["-v", "error", "-y"];
+    all.extend(arguments.split_whitespace());
+    all.push(out.to_str().unwrap());
+    tool("ffmpeg", &all);
+}
+
+/// Every file below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 /// Copies a folder and all that is in it.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -99,7 +113,7 @@ impl Simulator {
 
     pub(crate) fn start_at(listen: &str, folder: &Path, arguments: &[&str]) -> Simulator {
         let mut command = seedpost(folder);
-        command.args(["simulator", "--listen", listen]).args(arguments);
+        command.args(["simulator", "--listen", listen, "--folder", "simulator"]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -41,24 +41,27 @@ impl Runner<'_> {
             Err(halt) => Err(halt),
         }
     }
+}
 
-    /// Asks the provider's bill what takes cost whose charge is not known; answers how many it told.
-    pub async fn settle(&self, takes: &[(TakeId, Take)]) -> Result<usize, String> {
-        let jobs: Vec<JobRef> = takes.iter().flat_map(|(_, take)| unbilled(take)).cloned().collect();
-        let charges: HashMap<String, Usd> =
-            self.provider.charges(&jobs).await.map_err(|error| error.message)?.into_iter().collect();
-        let mut events = Vec::new();
-        for (id, take) in takes {
-            let told = unbilled(take).filter_map(|job| charges.get_key_value(&job.request_id));
-            for (length, (request_id, amount)) in (take.length..).zip(told) {
-                let event = Event::Charged { request_id: request_id.clone(), amount: *amount };
-                events.push((id.clone(), length, event));
-            }
+/// Asks the provider's bill what takes cost whose charge is not known; answers how many it told.
+///
+/// # Errors
+/// In words, why the bill could not be read or kept.
+pub async fn settle(ledger: &Ledger, provider: &dyn Provider, takes: &[(TakeId, Take)]) -> Result<usize, String> {
+    let jobs: Vec<JobRef> = takes.iter().flat_map(|(_, take)| unbilled(take)).cloned().collect();
+    let charges: HashMap<String, Usd> =
+        provider.charges(&jobs).await.map_err(|error| error.message)?.into_iter().collect();
+    let mut events = Vec::new();
+    for (id, take) in takes {
+        let told = unbilled(take).filter_map(|job| charges.get_key_value(&job.request_id));
+        for (length, (request_id, amount)) in (take.length..).zip(told) {
+            let event = Event::Charged { request_id: request_id.clone(), amount: *amount };
+            events.push((id.clone(), length, event));
         }
-        let told = events.len();
-        self.ledger.append_all(events).await.map_err(|error| error.to_string())?;
-        Ok(told)
     }
+    let told = events.len();
+    ledger.append_all(events).await.map_err(|error| error.to_string())?;
+    Ok(told)
 }
 
 /// Jobs of a take that have ended and whose bill was not read.

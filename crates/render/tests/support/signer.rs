@@ -11,6 +11,17 @@ use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
+use crate::server::{Reply, Server};
+
+/// A server that publishes the keys of these.
+pub(crate) fn publish(keys: &[&Signer]) -> Server {
+    let set = key_set(&keys.iter().map(|signer| signer.key()).collect::<Vec<_>>());
+    Server::start(move |_, request| match request.path.as_str() {
+        "/rest/.well-known/jwks.json" => Reply::Text(200, set.clone()),
+        _ => Reply::Text(404, String::new()),
+    })
+}
+
 /// Whoever signs webhooks.
 pub(crate) struct Signer(Ed25519KeyPair);
 
