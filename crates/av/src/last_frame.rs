@@ -102,14 +102,9 @@ impl Last {
 
     fn size(&self) -> (u32, u32) {
         let info = VideoInfo {
-            codec: String::new(),
-            width: self.decoded.width(),
-            height: self.decoded.height(),
-            rate: None,
-            frames: None,
-            duration: None,
             rotation: self.rotation,
             pixel_aspect: self.pixel_aspect,
+            ..VideoInfo::of("", (self.decoded.width(), self.decoded.height()))
         };
         info.upright()
     }

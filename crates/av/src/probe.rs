@@ -50,16 +50,7 @@ pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
     let audio =
         input.streams().best(media::Type::Audio).and_then(|stream| read_audio(&stream).transpose()).transpose()?;
     let fragmented = container == "mp4" && input.streams().all(|stream| stream.frames() == 0);
-    Ok(MediaInfo {
-        container,
-        bytes,
-        video,
-        audio,
-        still: None,
-        fast_start: None,
-        fragmented,
-        measured_by: "ffmpeg".to_owned(),
-    })
+    Ok(MediaInfo { video, audio, fragmented, ..MediaInfo::of(&container, bytes, "ffmpeg") })
 }
 
 /// Opens a local file, of a container that is told by content.
@@ -124,14 +115,12 @@ fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Vi
         .chain(average)
         .find(|rate| duration.is_none_or(|length| is_steady(*rate, packets.count, length)));
     Ok(VideoInfo {
-        codec: stream.parameters().id().name().to_owned(),
-        width: decoder.width(),
-        height: decoder.height(),
         rate,
         frames: Some(packets.count).filter(|count| *count > 0).map(Frames),
         duration,
         rotation: rotation(stream),
         pixel_aspect: pixel_aspect(&decoder),
+        ..VideoInfo::of(stream.parameters().id().name(), (decoder.width(), decoder.height()))
     })
 }
 
@@ -184,10 +173,7 @@ fn read_audio(stream: &format::stream::Stream<'_>) -> Result<Option<AudioInfo>, 
         Rounding::Nearest.divide(num, u128::try_from(base.denominator()).ok()?)
     });
     Ok(Some(AudioInfo {
-        codec: stream.parameters().id().name().to_owned(),
-        sample_rate,
-        channels: decoder.channels().into(),
         samples: samples.map(Samples),
-        priming: None,
+        ..AudioInfo::of(stream.parameters().id().name(), sample_rate, decoder.channels().into())
     }))
 }

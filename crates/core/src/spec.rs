@@ -232,28 +232,14 @@ mod tests {
 
     fn delivered(frames: u64, channels: u32, hertz: u32) -> MediaInfo {
         let video = VideoInfo {
-            codec: "h264".into(),
-            width: 1280,
-            height: 720,
             rate: Some(FrameRate::FPS_24),
             frames: Some(Frames(frames)),
-            duration: None,
-            rotation: 0,
-            pixel_aspect: (1, 1),
+            ..VideoInfo::of("h264", (1280, 720))
         };
         let sample_rate = SampleRate::new(hertz).expect("not zero");
         let samples = Some(Samples(frames * u64::from(hertz) / 24));
-        let audio = AudioInfo { codec: "aac".into(), sample_rate, channels, samples, priming: Some(1024) };
-        MediaInfo {
-            container: "mp4".into(),
-            bytes: 1,
-            video: Some(video),
-            audio: Some(audio),
-            still: None,
-            fast_start: Some(true),
-            fragmented: false,
-            measured_by: "test".into(),
-        }
+        let audio = AudioInfo { samples, priming: Some(1024), ..AudioInfo::of("aac", sample_rate, channels) };
+        MediaInfo { video: Some(video), audio: Some(audio), fast_start: Some(true), ..MediaInfo::of("mp4", 1, "test") }
     }
 
     fn check(info: &MediaInfo, expected: &[&str]) {

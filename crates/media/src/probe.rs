@@ -21,16 +21,7 @@ const STILL_BUFFER: usize = 1024;
 pub fn probe<R: Read + Seek + Send + Sync + 'static>(mut source: R) -> Result<MediaInfo, MediaError> {
     let bytes = source.seek(SeekFrom::End(0))?;
     let content = content(&mut source)?;
-    let mut info = MediaInfo {
-        container: String::new(),
-        bytes,
-        video: None,
-        audio: None,
-        still: None,
-        fast_start: None,
-        fragmented: false,
-        measured_by: "seedpost".to_owned(),
-    };
+    let mut info = MediaInfo::of("", bytes, "seedpost");
     match content {
         Content::Movie => read_movie(&mut source, &mut info)?,
         Content::Wav => read_wav(source, &mut info)?,
@@ -122,20 +113,18 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
     info.container = if movie.brand == "qt  " || movie.brand.is_empty() { "mov" } else { "mp4" }.to_owned();
     info.fast_start = Some(movie.fast_start);
     info.video = movie.first(TrackKind::Picture).map(|track| VideoInfo {
-        codec: track.codec.clone(),
-        width: track.size.0,
-        height: track.size.1,
         rate: movie.rate(track),
         frames: Some(movie.frames(track)),
         duration: movie.shown_time(track),
         rotation: track.rotation,
         pixel_aspect: track.pixel_aspect,
+        ..VideoInfo::of(&track.codec, track.size)
     });
     info.audio = movie.first(TrackKind::Sound).and_then(|track| {
         let (sample_rate, channels) = track.sound?;
         let presentation = movie.presentation(track);
         let priming = presentation.known.then_some(presentation.skip);
-        Some(AudioInfo { codec: track.codec.clone(), sample_rate, channels, samples: movie.heard(track), priming })
+        Some(AudioInfo { samples: movie.heard(track), priming, ..AudioInfo::of(&track.codec, sample_rate, channels) })
     });
     if info.video.is_none() && info.audio.is_none() {
         return Err(MediaError::malformed("mp4", 0, "neither picture nor sound"));
@@ -151,11 +140,10 @@ fn read_wav<R: Read + Seek + Send + Sync + 'static>(mut source: R, info: &mut Me
         Ok(wav) => {
             info.container = if wav.large { "rf64" } else { "wav" }.to_owned();
             info.audio = Some(AudioInfo {
-                codec: wav.codec(),
-                sample_rate: wav.rate,
-                channels: wav.channels.into(),
                 samples: Some(wav.samples),
                 priming: Some(0),
+                padding: Some(0),
+                ..AudioInfo::of(&wav.codec(), wav.rate, wav.channels.into())
             });
             Ok(())
         }
@@ -181,11 +169,9 @@ fn read_sound<R: Read + Seek + Send + Sync + 'static>(
     let lossless = counted.codec == "flac" || counted.codec.starts_with("pcm_");
     info.container = format.to_owned();
     info.audio = Some(AudioInfo {
-        codec: counted.codec,
-        sample_rate: counted.rate,
-        channels: counted.channels,
         samples: Some(counted.samples),
         priming: counted.priming.or(lossless.then_some(0)),
+        ..AudioInfo::of(&counted.codec, counted.rate, counted.channels)
     });
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use seedpost_core::media::MediaInfo;
-use seedpost_core::time::{FrameRate, Frames};
+use seedpost_core::time::{FrameRate, Frames, SampleRate, Samples, TimeRange};
 use serde::{Deserialize, Serialize};
 
 /// The longest answer that is read, in bytes.
@@ -38,6 +38,100 @@ pub enum Request {
         /// The file to write; its folder exists. It may be left in part where the worker fails.
         out: PathBuf,
     },
+    /// Copy the coded picture of any file into an MP4 or MOV, and do with the sound what is asked.
+    Rewrap(RewrapOrder),
+    /// Decode the sound of any file.
+    Sound(SoundOrder),
+    /// Decode the picture of any file and say what is seen in it.
+    Look(LookOrder),
+}
+
+/// A file to be wrapped anew.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RewrapOrder {
+    /// The file to read.
+    pub source: PathBuf,
+    /// The file to write, with its index in front; its folder exists. MOV where its name ends so, else MP4. It may be
+    /// left in part where the worker fails.
+    pub out: PathBuf,
+    /// What becomes of the sound.
+    pub sound: SoundFate,
+}
+
+/// What becomes of the sound of a file that is wrapped anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoundFate {
+    /// It is left out.
+    Drop,
+    /// Its packets are copied.
+    Copy,
+    /// It is encoded anew as AAC at 48 kHz in two channels; one channel becomes two alike.
+    Encode,
+}
+
+/// A sound to be decoded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SoundOrder {
+    /// The file to read.
+    pub source: PathBuf,
+    /// The file to write: interleaved 32-bit little-endian floats without a header, at the rate and channels of the
+    /// source. Its first sample is heard when the first picture is shown (or is the first of all where there is no
+    /// picture): silence stands before sound that begins later, and what comes earlier is left out.
+    pub out: PathBuf,
+}
+
+/// What is to be looked for in a picture.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LookOrder {
+    /// The file to read.
+    pub source: PathBuf,
+    /// A folder, which exists, for still pictures of it; none are made where absent.
+    pub pictures: Option<PathBuf>,
+    /// The most still pictures that are made, evenly spread.
+    pub count: u32,
+    /// Frames that the picture has, as far as known: by this number still pictures are spread.
+    pub frames: Option<Frames>,
+}
+
+/// Coded pictures that were copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// How many packets there are.
+    pub packets: u64,
+    /// SHA-256, in hex, of the bytes of all packets in the order in which they are decoded: what
+    /// `ffmpeg -i FILE -map 0:v:0 -c copy -f streamhash -hash sha256 -` prints.
+    pub sha256: String,
+}
+
+/// Sound as it was decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decoded {
+    /// Samples in a second.
+    pub rate: SampleRate,
+    /// The number of channels.
+    pub channels: u32,
+    /// Samples in each channel.
+    pub samples: Samples,
+}
+
+/// What was seen in a picture.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// Frames that were decoded.
+    pub frames: u64,
+    /// Packets and frames that could not be decoded, or only with errors.
+    pub errors: u64,
+    /// Frames, counted from 0, near which the first errors are; at most 16.
+    pub error_frames: Vec<Frames>,
+    /// Stretches of black, end exclusive.
+    pub black: Vec<TimeRange<Frames>>,
+    /// Stretches in which nothing moves, end exclusive.
+    pub frozen: Vec<TimeRange<Frames>>,
+    /// The still pictures that were made, by file name in their folder, and which frame each shows.
+    pub pictures: Vec<(String, Frames)>,
+    /// A sheet of all still pictures, by file name in their folder.
+    pub sheet: Option<String>,
 }
 
 /// A clip to encode.
@@ -91,6 +185,12 @@ pub struct TranscodeOrder {
 pub enum Answer {
     /// The facts asked for.
     Info(Box<MediaInfo>),
+    /// The picture was copied.
+    Copied(Copied),
+    /// The sound was decoded.
+    Decoded(Decoded),
+    /// What was seen.
+    Look(Look),
     /// It is done.
     Done,
     /// It could not be done.
@@ -185,6 +285,39 @@ impl Worker {
     /// As [`Worker::probe`]; `Failed` too where no picture of it can be decoded.
     pub fn last_frame(&mut self, source: PathBuf, out: PathBuf) -> Result<(), WorkerError> {
         self.ask(&Request::LastFrame { source, out }, self.patience).map(|_| ())
+    }
+
+    /// Wraps a file anew; answers the coded picture as it was read.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`].
+    pub fn rewrap(&mut self, order: RewrapOrder) -> Result<Copied, WorkerError> {
+        match self.ask(&Request::Rewrap(order), TRANSCODE_PATIENCE.max(self.patience))? {
+            Answer::Copied(copied) => Ok(copied),
+            _ => Err(WorkerError::Crashed),
+        }
+    }
+
+    /// Decodes the sound of a file.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`].
+    pub fn sound(&mut self, order: SoundOrder) -> Result<Decoded, WorkerError> {
+        match self.ask(&Request::Sound(order), TRANSCODE_PATIENCE.max(self.patience))? {
+            Answer::Decoded(decoded) => Ok(decoded),
+            _ => Err(WorkerError::Crashed),
+        }
+    }
+
+    /// Looks at the picture of a file.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`].
+    pub fn look(&mut self, order: LookOrder) -> Result<Look, WorkerError> {
+        match self.ask(&Request::Look(order), TRANSCODE_PATIENCE.max(self.patience))? {
+            Answer::Look(look) => Ok(look),
+            _ => Err(WorkerError::Crashed),
+        }
     }
 
     fn ask(&mut self, request: &Request, patience: Duration) -> Result<Answer, WorkerError> {

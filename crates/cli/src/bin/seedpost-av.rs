@@ -48,6 +48,7 @@ fn perform(request: Request) -> Result<Answer, AvError> {
             };
             clip::write(&clip).map(|()| Answer::Done)
         }
+        Request::Rewrap(_) | Request::Sound(_) | Request::Look(_) => Err(AvError::Request("not yet")),
         Request::LastFrame { source, out } => last_frame::write(&source, &out).map(|()| Answer::Done),
         Request::Transcode(order) => {
             let copy = transcode::Copy {

@@ -299,16 +299,7 @@ mod tests {
     }
 
     pub(super) fn file(container: &str, bytes: u64) -> MediaInfo {
-        MediaInfo {
-            container: container.into(),
-            bytes,
-            video: None,
-            audio: None,
-            still: None,
-            fast_start: None,
-            fragmented: false,
-            measured_by: "seedpost".into(),
-        }
+        MediaInfo::of(container, bytes, "seedpost")
     }
 
     fn picture(width: u32, height: u32) -> StillInfo {
@@ -366,12 +357,8 @@ mod tests {
 
     #[test]
     fn a_sound_that_is_too_large_goes_to_16_bits_or_is_refused() {
-        let audio = |codec: &str, hertz: u32, channels: u32| AudioInfo {
-            codec: codec.into(),
-            sample_rate: crate::time::SampleRate::new(hertz).expect("not zero"),
-            channels,
-            samples: None,
-            priming: None,
+        let audio = |codec: &str, hertz: u32, channels: u32| {
+            AudioInfo::of(codec, crate::time::SampleRate::new(hertz).expect("not zero"), channels)
         };
         let check = |audio: AudioInfo, trims: bool, expected: Result<Option<u16>, &str>| {
             let kept = Samples(15 * u64::from(audio.sample_rate.hertz()));

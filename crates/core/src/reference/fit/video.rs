@@ -278,14 +278,9 @@ mod tests {
 
     fn clip(width: u32, height: u32, rate: u32, frames: u64) -> MediaInfo {
         let video = VideoInfo {
-            codec: "h264".into(),
-            width,
-            height,
             rate: FrameRate::new(rate, 1),
             frames: Some(Frames(frames)),
-            duration: None,
-            rotation: 0,
-            pixel_aspect: (1, 1),
+            ..VideoInfo::of("h264", (width, height))
         };
         MediaInfo { video: Some(video), ..file("mp4", 1_000_000) }
     }
@@ -396,11 +391,9 @@ mod tests {
     fn sound_that_takes_a_video_past_the_limit_is_cut_to_its_picture() {
         let with_sound = |frames: u64, samples: u64| {
             let sound = AudioInfo {
-                codec: "aac".into(),
-                sample_rate: crate::time::SampleRate::HZ_48000,
-                channels: 2,
                 samples: Some(Samples(samples)),
                 priming: Some(1024),
+                ..AudioInfo::of("aac", crate::time::SampleRate::HZ_48000, 2)
             };
             MediaInfo { audio: Some(sound), ..clip(1280, 720, 24, frames) }
         };
