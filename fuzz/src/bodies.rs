@@ -90,7 +90,7 @@ pub fn mp4(data: &[u8]) {
         // By its tables, since a HEIC picture may have those of a clip too.
         let again = Movie::read(&mut Cursor::new(out)).expect("a stripped clip can be read");
         let tracks: Vec<TrackKind> = again.tracks.iter().map(|track| track.kind).collect();
-        assert_eq!((tracks, again.fast_start), (vec![TrackKind::Picture], true));
+        assert_eq!((tracks, again.outline.fast_start), (vec![TrackKind::Picture], true));
         if let Some(video) = info.ok().and_then(|info| info.video) {
             assert_eq!(again.first(TrackKind::Picture).map(|track| track.size), Some((video.width, video.height)));
         }

@@ -8,7 +8,7 @@ use seedpost_core::fault::{Fault, Place, Severity};
 use seedpost_core::media::MediaInfo;
 use seedpost_core::reference::{self, Asset, Kind, Verdict};
 use seedpost_core::shot::{Location, Reference, Shot, TimedReference};
-use seedpost_media::{MediaError, probe};
+use seedpost_media::{MediaError, mp4, probe};
 
 use crate::progress::Bar;
 use crate::project::{Project, open_plain, with_worker};
@@ -62,13 +62,38 @@ pub(crate) fn local(location: &Location) -> Option<&str> {
 pub(crate) fn measure_file(path: &Path) -> Result<MediaInfo, String> {
     let file = open_plain(path).map_err(|error| error.to_string())?;
     match probe::probe(file) {
-        Ok(info) => Ok(info),
-        Err(MediaError::Unsupported(what)) => {
-            let absolute = path.canonicalize().map_err(|error| error.to_string())?;
-            with_worker(|worker| worker.probe(absolute)).map_err(|error| format!("{what}; {error}"))
+        Ok(mut info) if info.lacks_sound() => {
+            info.fill(ask(path)?);
+            Ok(info)
         }
+        Ok(info) => Ok(info),
+        Err(MediaError::Unsupported(what)) => ask(path).map_err(|error| format!("{what}; {error}")),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Lets FFmpeg measure a file.
+fn ask(path: &Path) -> Result<MediaInfo, String> {
+    let absolute = path.canonicalize().map_err(|error| error.to_string())?;
+    with_worker(|worker| worker.probe(absolute)).map_err(|error| error.to_string())
+}
+
+/// Measures a file with all that any reader can tell of it; slower than [`measure_file`] where FFmpeg has to be asked.
+pub(crate) fn measure_whole(path: &Path) -> Result<MediaInfo, String> {
+    let mut info = measure_file(path)?;
+    if info.measured_by == "ffmpeg" {
+        // What stands at the top of an MP4 is the same whoever reads its tracks.
+        let outline = open_plain(path).ok().and_then(|mut file| mp4::outline(&mut file).ok());
+        if let Some(outline) = outline.filter(|outline| outline.brands.is_some()) {
+            probe::complete(&outline, &mut info);
+        }
+    } else if !info.is_complete()
+        && info.measured_by == "seedpost"
+        && let Ok(other) = ask(path)
+    {
+        info.fill(other);
+    }
+    Ok(info)
 }
 
 /// One reference of a shot.

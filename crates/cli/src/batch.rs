@@ -350,7 +350,8 @@ impl<'p> Batch<'p> {
 
 fn extract(clip: &Path, out: &Path) -> Result<(), Failure> {
     let clip = clip.canonicalize().map_err(|error| Failure::disk("read", clip, &error))?;
-    write_by_name(out, |out| {
+    let disk = |error| Failure::disk("write", out, &error);
+    write_by_name(out, disk, |out| {
         let made = with_worker(|worker| worker.last_frame(clip.clone(), PathBuf::from(out)));
         made.map_err(|error| {
             let message = format!("failed to take the last frame of {}: {error}", clip.display());

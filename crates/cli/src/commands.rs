@@ -10,6 +10,8 @@ mod doctor;
 
 mod export;
 
+mod finish;
+
 mod lane;
 
 mod plan;
@@ -100,6 +102,11 @@ enum Command {
     /// Measure media files.
     #[command(after_help = "Example:\n  seedpost probe takes/*/*/render.mp4")]
     Probe(probe::Arguments),
+    /// Make any model's clips ready for the cut: measure, compare, keep or strip the sound, stem, checks.
+    #[command(
+        after_help = "Example:\n  seedpost finish clip.mp4 --lane strip\n  seedpost finish takes/*.mp4 --intent broadcast --profile seedance-2.0 --mode fail --deep --pictures --json"
+    )]
+    Finish(finish::Arguments),
     /// Show each shot's lane and why, or strip the sound off any clip.
     #[command(after_help = "Example:\n  seedpost lane shots.toml\n  seedpost lane --strip clip.mp4 --out picture.mp4")]
     Lane(lane::Arguments),
@@ -162,6 +169,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Promote(arguments) => promote::run(&arguments, json),
         Command::Resolve(arguments) => resolve::run(&arguments, json),
         Command::Probe(arguments) => probe::run(&arguments, json),
+        Command::Finish(arguments) => finish::run(&arguments, json, cli.progress),
         Command::Lane(arguments) => lane::run(&arguments, json),
         Command::Stems(arguments) => stems::run(&arguments, json),
         Command::Export(arguments) => export::run(&arguments, json),

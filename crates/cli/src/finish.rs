@@ -10,22 +10,23 @@ use seedpost_core::job::{Delivery, Phase, Take};
 use seedpost_core::lane::{Lane, LaneDecision};
 use seedpost_core::media::MediaInfo;
 use seedpost_core::shot::TakeId;
-use seedpost_core::spec::{self, Finding, Promise, picture_samples};
+use seedpost_core::spec::{DurationCheck, Finding, Promise, Sounding};
 use seedpost_core::time::{Frames, SampleRate, Samples, TimeRange, Timecode};
 use seedpost_core::timeline::{Role, record_samples};
 use seedpost_media::decode::{Sound, decode};
 use seedpost_media::wav::{self, Label};
-use seedpost_media::{MediaError, stems, strip};
+use seedpost_media::{MediaError, stems};
 use serde::{Deserialize, Serialize};
 
-use crate::assets::measure_file;
+use crate::assets::measure_whole;
+use crate::clip::{self, Content, Order};
 use crate::output::{Exit, Failure};
 use crate::prepare::Prepared;
 use crate::project::{Project, digest, digest_text, open_plain, write_whole};
 use crate::uploads::Conformed;
 
 /// The form of `facts.json`.
-const SCHEMA: &str = "seedpost.facts/1";
+const SCHEMA: &str = "seedpost.facts/2";
 /// Where facts lie while what they describe is made anew.
 const FORMER: &str = "facts.former.json";
 
@@ -41,13 +42,18 @@ pub(crate) struct Facts {
     /// The picture for the cut, in the take's folder.
     pub(crate) picture: String,
     pub(crate) stems: Vec<StemFacts>,
+    /// The clip beside its supplied sounds.
+    pub(crate) durations: Vec<DurationCheck>,
+    /// What was found in it.
+    #[serde(flatten)]
+    pub(crate) content: Content,
 }
 
 /// What a finished take is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Inputs {
     pub(crate) render: Delivery,
-    pub(crate) promise: Promise,
+    pub(crate) promise: Box<Promise>,
     pub(crate) lane: LaneDecision,
     /// The frame since midnight at which the shot begins in the cut.
     pub(crate) record_start: Frames,
@@ -112,7 +118,8 @@ pub(crate) struct Finish<'p> {
 }
 
 /// Finishes takes on all cores, in the order of the cut.
-pub(crate) fn finish<'p>(project: &Project, jobs: Vec<Job<'p>>) -> Finish<'p> {
+/// `deep`: their pictures are decoded too, and drawn.
+pub(crate) fn finish<'p>(project: &Project, jobs: Vec<Job<'p>>, deep: bool) -> Finish<'p> {
     let measured: Vec<_> = jobs.into_par_iter().map(|job| (measure(project, &job), job)).collect();
     let (mut good, mut failures) = (Vec::new(), Vec::new());
     for (info, job) in measured {
@@ -126,7 +133,7 @@ pub(crate) fn finish<'p>(project: &Project, jobs: Vec<Job<'p>>) -> Finish<'p> {
     let work: Vec<_> = good.into_iter().zip(starts).collect();
     let results: Vec<_> = work
         .into_par_iter()
-        .map(|((job, info), start)| (job.take.clone(), finish_one(project, job, info, start)))
+        .map(|((job, info), start)| (job.take.clone(), finish_one(project, job, info, start, deep)))
         .collect();
     let mut finished = Vec::new();
     for (take, result) in results {
@@ -150,7 +157,7 @@ fn select(jobs: &mut [(Job<'_>, MediaInfo)]) {
 
 fn measure(project: &Project, job: &Job<'_>) -> Result<MediaInfo, Failure> {
     let clip = project.clip(&job.take);
-    measure_file(&clip).map_err(|error| {
+    measure_whole(&clip).map_err(|error| {
         Failure::new(
             Exit::Media,
             format!("{}: {error}", clip.display()),
@@ -177,6 +184,7 @@ fn finish_one<'p>(
     job: Job<'p>,
     info: MediaInfo,
     record_start: Frames,
+    deep: bool,
 ) -> Result<Finished<'p>, Failure> {
     let folder = project.take_folder(&job.take);
     let label = label(project, &job, record_start);
@@ -188,12 +196,12 @@ fn finish_one<'p>(
         references: references(project, &job, &folder),
         label: digest_text(&format!("{label:?}")),
     };
-    if let Some(facts) = read_facts(&folder).filter(|facts| facts.from == from && all_there(&folder, facts)) {
+    if let Some(facts) = read_facts(&folder).filter(|facts| is_enough(&folder, facts, &from, deep)) {
         return Ok(Finished { job, facts, worked: false });
     }
     refuse_changed(&folder)?;
     forget(&folder).map_err(|error| unfinished(&job.take, &error.into()))?;
-    let maker = Maker { project, folder: &folder, job: &job, info: &info, label };
+    let maker = Maker { project, folder: &folder, job: &job, info: &info, label, deep };
     let facts = maker.make(from).map_err(|error| unfinished(&job.take, &error))?;
     Ok(Finished { job, facts, worked: true })
 }
@@ -259,9 +267,11 @@ fn read_facts_at(path: &Path) -> Option<Facts> {
     serde_json::from_slice(&text).ok().filter(|facts: &Facts| facts.schema == SCHEMA)
 }
 
-fn all_there(folder: &Path, facts: &Facts) -> bool {
+/// Whether a take stands as it should: made from the same, looked at as closely, and all of it there.
+fn is_enough(folder: &Path, facts: &Facts, from: &Inputs, deep: bool) -> bool {
+    let looked = facts.content.look.is_some() || !deep;
     let files = facts.stems.iter().map(|stem| &stem.file).chain([&facts.picture]);
-    files.into_iter().all(|file| folder.join(file).is_file())
+    facts.from == *from && looked && files.into_iter().all(|file| folder.join(file).is_file())
 }
 
 fn label(project: &Project, job: &Job<'_>, record_start: Frames) -> Label {
@@ -295,32 +305,44 @@ struct Maker<'a> {
     job: &'a Job<'a>,
     info: &'a MediaInfo,
     label: Label,
+    deep: bool,
 }
 
 impl Maker<'_> {
     fn make(&self, from: Inputs) -> Result<Facts, MediaError> {
         let clip = self.project.clip(&self.job.take);
-        let video =
-            self.info.video.as_ref().ok_or_else(|| MediaError::Unsupported("the clip has no picture".to_owned()))?;
-        let length = picture_samples(video, SampleRate::HZ_48000)
-            .ok_or_else(|| MediaError::Unsupported("the clip's length is unknown".to_owned()))?;
-        let lane = from.lane.lane;
-        let picture = match lane {
-            Lane::Keep => "render.mp4",
-            Lane::Strip => "picture.mp4",
+        let (picture, role) = match from.lane.lane {
+            Lane::Keep => ("render.mp4", Role::Mix),
+            Lane::Strip => ("picture.mp4", Role::Guide),
         };
-        if lane == Lane::Strip {
-            write_whole(&self.folder.join(picture), |out| strip::strip(&mut open_plain(&clip)?, out).map(|_| ()))?;
-        }
-        let stems = self.stems(&clip, lane, length, &from.references)?;
+        let length = clip::stem_length(self.info)
+            .ok_or_else(|| MediaError::Unsupported("the clip's length is unknown".to_owned()))?;
+        let channels = self.info.audio.as_ref().map_or(0, |audio| audio.channels);
+        let (file, path) = self.stem_place(role);
+        let label = self.stem_label(role, &file, channels);
+        let silent = self.folder.join(picture);
+        let mut content = clip::make(&Order {
+            clip: &clip,
+            info: self.info,
+            picture: (from.lane.lane == Lane::Strip).then_some(&silent),
+            stem: (channels > 0).then_some((&path, &label)),
+            deep: self.deep,
+            pictures: self.deep.then(|| self.folder.join("pictures")).as_deref(),
+        })?;
+        let stem = content.stem.take().map(|(sha256, channels)| self.stem_facts(role, file, channels, length, sha256));
+        let mut stems: Vec<StemFacts> = stem.into_iter().collect();
+        stems.extend(self.reference_stems(length, &from.references)?);
+        let durations = clip::beside(self.info, &soundings(&from.references));
         let facts = Facts {
             schema: SCHEMA.to_owned(),
             take: self.job.take.to_string(),
-            findings: spec::compare(self.info, &from.promise),
+            findings: content.findings(self.info, &from.promise, &durations),
             from,
             info: self.info.clone(),
             picture: picture.to_owned(),
             stems,
+            durations,
+            content,
         };
         write_whole(&self.folder.join("facts.json"), |out| {
             serde_json::to_writer_pretty(out, &facts).map_err(std::io::Error::from)
@@ -330,24 +352,14 @@ impl Maker<'_> {
         Ok(facts)
     }
 
-    fn stems(
-        &self,
-        clip: &Path,
-        lane: Lane,
-        length: Samples,
-        references: &[Conformed],
-    ) -> Result<Vec<StemFacts>, MediaError> {
+    fn reference_stems(&self, length: Samples, references: &[Conformed]) -> Result<Vec<StemFacts>, MediaError> {
         let mut stems = Vec::new();
-        if self.info.audio.is_some() {
-            let role = if lane == Lane::Keep { Role::Mix } else { Role::Guide };
-            stems.push(self.stem(role, &decode(open_plain(clip)?, None)?, Samples(0), length)?);
-        }
         let mut offset = Samples(0);
         for (number, reference) in (1..).zip(references) {
             let cut = reference.cut;
             let (source, range) = self.source(reference)?;
-            let sound = decode(source, range)?;
-            stems.push(self.stem(Role::Reference(number), &sound, offset, length)?);
+            let laid = stems::lay(&decode(source, range)?, offset, length)?;
+            stems.push(self.stem(Role::Reference(number), &laid)?);
             let next = cut.kept.length().0 * u64::from(SampleRate::HZ_48000.hertz()) / u64::from(cut.rate.hertz());
             offset = Samples(offset.0 + next);
         }
@@ -368,26 +380,45 @@ impl Maker<'_> {
         Ok((open_plain(path)?, *range))
     }
 
-    fn stem(&self, role: Role, sound: &Sound, offset: Samples, length: Samples) -> Result<StemFacts, MediaError> {
-        let laid = stems::lay(sound, offset, length)?;
+    fn stem(&self, role: Role, laid: &Sound) -> Result<StemFacts, MediaError> {
+        let channels = u16::try_from(laid.channels.len()).unwrap_or(u16::MAX);
+        let (file, path) = self.stem_place(role);
+        let label = self.stem_label(role, &file, channels.into());
+        write_whole(&path, |out| wav::write(out, laid, &label))?;
+        let sha256 = digest(&path)?.0;
+        Ok(self.stem_facts(role, file, channels, laid.length(), sha256))
+    }
+
+    /// A stem's file in the take's folder, and its path.
+    fn stem_place(&self, role: Role) -> (String, PathBuf) {
         let file = format!("stems/{}_{role}.wav", self.job.take);
         let path = self.folder.join(&file);
-        let tracks = match laid.channels.len() {
+        (file, path)
+    }
+
+    fn stem_label(&self, role: Role, file: &str, channels: u32) -> Label {
+        let tracks = match channels {
             1 => vec![role.to_string()],
             _ => vec![format!("{role}-L"), format!("{role}-R")],
         };
         let unique_id = digest_text(&format!("{} {file}", self.job.delivery.sha256)).chars().take(32).collect();
-        let label = Label { tracks, unique_id, ..self.label.clone() };
-        write_whole(&path, |out| wav::write(out, &laid, &label))?;
-        Ok(StemFacts {
-            role: role.to_string(),
-            file,
-            channels: u16::try_from(laid.channels.len()).unwrap_or(u16::MAX),
-            samples: length,
-            time_reference: Samples(label.time_reference),
-            sha256: digest(&path)?.0,
-        })
+        Label { tracks, unique_id, ..self.label.clone() }
     }
+
+    fn stem_facts(&self, role: Role, file: String, channels: u16, samples: Samples, sha256: String) -> StemFacts {
+        let time_reference = Samples(self.label.time_reference);
+        StemFacts { role: role.to_string(), file, channels, samples, time_reference, sha256 }
+    }
+}
+
+/// The lengths of the sounds that were sent.
+fn soundings(references: &[Conformed]) -> Vec<Sounding> {
+    let one = |(number, reference): (usize, &Conformed)| Sounding {
+        name: format!("REF{number} ({})", reference.source),
+        length: reference.cut.kept.length(),
+        rate: reference.cut.rate,
+    };
+    (1..).zip(references).map(one).collect()
 }
 
 /// The path of a finished take's file.

@@ -4,6 +4,8 @@ mod assets;
 
 mod batch;
 
+mod clip;
+
 mod commands;
 
 mod door;
@@ -31,6 +33,8 @@ mod project;
 mod trim_plan;
 
 mod uploads;
+
+mod waveform;
 
 mod webhook;
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use comfy_table::{Table, presets};
 use seedpost_core::fault::{Fault, Severity};
+use seedpost_core::spec::Finding;
 use serde_json::{Value, json};
 
 /// How the program ends.
@@ -147,6 +148,13 @@ pub(crate) fn result_json(command: &str, body: Value) {
 /// A path as JSON and people get it; what is not UTF-8 in it is marked.
 pub(crate) fn shown(path: impl AsRef<std::path::Path>) -> String {
     path.as_ref().display().to_string()
+}
+
+/// A finding as people get it.
+pub(crate) fn finding(finding: &Finding) -> String {
+    let place = finding.at.map_or(String::new(), |span| format!(" at {span}"));
+    let Finding { rule, found, expected, fix, .. } = finding;
+    format!("{} [{rule}] found {found}{place}, expected {expected}; {fix}", finding.severity.as_str())
 }
 
 /// An empty table with this header.

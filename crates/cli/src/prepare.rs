@@ -312,10 +312,10 @@ fn plan(shot: &Shot, decision: &LaneDecision, digests: &[String]) -> Plan {
         region: (render.provider == ProviderName::Ark).then(|| render.region.clone()),
         estimate: catalog.estimate(shot, decision.generate_audio, None).unwrap_or(Usd::ZERO),
         fingerprint: digest_text(&shape.to_string()),
-        promise: model.map_or_else(
-            || Promise::seedance(None, None, decision.generate_audio),
+        promise: Box::new(model.map_or_else(
+            || Promise::ordered(&render.model, None, None, decision.generate_audio),
             |model| model.promise(shot, decision.generate_audio),
-        ),
+        )),
         second_choice: false,
         follows: None,
     }

@@ -1,9 +1,9 @@
 //! A project's folder: where things lie, files that are whole or absent, and one writer at a time.
 
-use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use seedpost_core::fault::Fault;
@@ -189,10 +189,10 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
 }
 
 /// Writes a file under a temporary name, syncs it, and renames it: it is whole or it is not there.
-pub(crate) fn write_whole<E: From<io::Error>>(
+pub(crate) fn write_whole<T, E: From<io::Error>>(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
-) -> Result<(), E> {
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<T, E>,
+) -> Result<T, E> {
     write_mode(path, 0o644, fill)
 }
 
@@ -201,36 +201,59 @@ pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
     write_mode(path, 0o600, |out| out.write_all(text.as_bytes()))
 }
 
-fn write_mode<E: From<io::Error>>(
+fn write_mode<T, E: From<io::Error>>(
     path: &Path,
     mode: u32,
-    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
-) -> Result<(), E> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<T, E>,
+) -> Result<T, E> {
+    let folder = folder_of(path);
     fs::create_dir_all(folder)?;
     // Nobody but its owner may read it until it is whole.
     let file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     let mut writer = BufWriter::with_capacity(1 << 20, file.as_file());
-    fill(&mut writer)?;
+    let filled = fill(&mut writer)?;
     writer.flush()?;
     drop(writer);
     file.as_file().sync_all()?;
     fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    Ok(filled)
 }
 
-/// As [`write_whole`], for a program that is told a name.
-pub(crate) fn write_by_name(path: &Path, fill: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Failure> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    make_folder(folder)?;
-    let disk = |error: io::Error| Failure::disk("write", path, &error);
-    let file = tempfile::Builder::new().prefix(TEMPORARY).suffix(".mp4").tempfile_in(folder).map_err(disk)?;
-    fill(file.path())?;
-    file.as_file().sync_all().map_err(disk)?;
-    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(disk)?;
+/// As [`write_whole`], for a program that is told a name; its ending is that of `path`.
+pub(crate) fn write_by_name<T, E>(
+    path: &Path,
+    disk: impl Fn(io::Error) -> E,
+    fill: impl FnOnce(&Path) -> Result<T, E>,
+) -> Result<T, E> {
+    let folder = folder_of(path);
+    fs::create_dir_all(folder).map_err(&disk)?;
+    let ending = path.extension().map_or(String::new(), |ending| format!(".{}", ending.to_string_lossy()));
+    let file = tempfile::Builder::new().prefix(TEMPORARY).suffix(&ending).tempfile_in(folder).map_err(&disk)?;
+    let filled = fill(file.path())?;
+    // The program may have put another file in its place.
+    File::open(file.path()).and_then(|written| written.sync_all()).map_err(&disk)?;
+    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(&disk)?;
     file.persist(path).map_err(|error| disk(error.error))?;
-    Ok(())
+    Ok(filled)
+}
+
+/// A file that is gone when it is no longer used: beside another, on its disk, else where the system keeps such files.
+pub(crate) fn temporary(beside: Option<&Path>) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    match beside.map(folder_of) {
+        Some(folder) => {
+            fs::create_dir_all(folder)?;
+            builder.tempfile_in(folder)
+        }
+        None => builder.tempfile(),
+    }
+}
+
+/// The folder of a path, which may name none.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// SHA-256 of a file, in hex, and its length.
@@ -252,13 +275,14 @@ pub(crate) fn worker_program() -> PathBuf {
     named.or_else(beside).unwrap_or_else(|| PathBuf::from("seedpost-av"))
 }
 
-thread_local! {
-    static WORKER: RefCell<Worker> = RefCell::new(Worker::new(worker_program(), PATIENCE));
-}
+static WORKER: LazyLock<Mutex<Worker>> = LazyLock::new(|| Mutex::new(Worker::new(worker_program(), PATIENCE)));
 
-/// Asks this thread's worker, which is started when it is first needed and then kept.
+/// Asks the worker, which is started when it is first needed and then kept: one for the whole run, since it uses all
+/// cores by itself.
 pub(crate) fn with_worker<T>(ask: impl FnOnce(&mut Worker) -> T) -> T {
-    WORKER.with_borrow_mut(ask)
+    // A worker whose answer was not waited for is started anew when it is next asked.
+    let mut worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner);
+    ask(&mut worker)
 }
 
 /// A ledger failure with what to do about it.

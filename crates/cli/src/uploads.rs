@@ -245,7 +245,8 @@ fn make_video(project: &Project, name: &str, path: &Path, sha256: &str, fit: Vid
     }
     let VideoFit { start, frames, rate, size: (width, height), rotation, max_bytes } = fit;
     let source = path.canonicalize().map_err(|error| Failure::disk("read", path, &error))?;
-    write_by_name(&upload, |out| {
+    let disk = |error| Failure::disk("write", &upload, &error);
+    write_by_name(&upload, disk, |out| {
         let out = out.to_owned();
         let order = TranscodeOrder { source, out, start, frames, rate, width, height, rotation, max_bytes };
         with_worker(|worker| worker.transcode(order)).map_err(|error| failed(name, &error))

@@ -376,13 +376,11 @@ impl Model {
             ShotDuration::Auto => None,
         };
         let size = Catalog::built_in().size(&render.resolution, &render.aspect_ratio);
-        let mut promise = Promise::seedance(size, seconds, generate_audio);
+        let mut promise = Promise::ordered(&self.model, size, seconds, generate_audio);
         if self.hevc.contains(&render.resolution) {
-            promise.video_codec = "hevc".to_owned();
+            promise.video_codecs = vec!["hevc".to_owned()];
         }
-        if let Some(audio) = &mut promise.audio {
-            audio.channels = self.channels;
-        }
+        promise.audio.channels = Some(self.channels);
         promise
     }
 

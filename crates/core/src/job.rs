@@ -95,7 +95,7 @@ pub struct Plan {
     /// SHA-256 over everything that shapes the request, in hex.
     pub fingerprint: String,
     /// What the delivered clip must be.
-    pub promise: Promise,
+    pub promise: Box<Promise>,
     /// Whether the shot's second choice of settings is asked for, since the first was refused.
     #[serde(default)]
     pub second_choice: bool,
@@ -503,14 +503,14 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     fn plan() -> Plan {
-        let promise = Promise::seedance(None, None, true);
+        let promise = Promise::ordered("seedance-2.0", None, None, true);
         Plan {
             provider: ProviderName::Simulator,
             endpoint: "x".into(),
             region: None,
             estimate: Usd::from_micros(5),
             fingerprint: "f".into(),
-            promise,
+            promise: Box::new(promise),
             second_choice: false,
             follows: None,
         }

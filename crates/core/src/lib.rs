@@ -31,6 +31,8 @@ pub mod media;
 
 pub mod spec;
 
+pub mod content;
+
 pub mod lane;
 
 pub mod timeline;

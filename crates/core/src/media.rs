@@ -59,6 +59,44 @@ impl MediaInfo {
     }
 }
 
+impl MediaInfo {
+    /// Whether there is sound of which nothing is known yet.
+    #[must_use]
+    pub fn lacks_sound(&self) -> bool {
+        self.audio.is_none() && self.tracks.is_some_and(|tracks| tracks.audio > 0)
+    }
+
+    /// Whether the tables of an MP4 or MOV told all that another reader could add.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let picture = self.video.as_ref().is_none_or(|video| video.pixel_format.is_some());
+        let sound = self.audio.as_ref().is_none_or(|audio| audio.layout.is_some());
+        self.brands.is_none() || (picture && sound && !self.lacks_sound())
+    }
+
+    /// Takes what is unknown here from what another reader said of the same file.
+    pub fn fill(&mut self, other: MediaInfo) {
+        if let Some((own, video)) = self.video.as_mut().zip(other.video) {
+            own.profile = own.profile.take().or(video.profile);
+            own.level = own.level.or(video.level);
+            own.pixel_format = own.pixel_format.take().or(video.pixel_format);
+            let (colour, told) = (&mut own.colour, video.colour);
+            colour.range = colour.range.take().or(told.range);
+            colour.primaries = colour.primaries.take().or(told.primaries);
+            colour.transfer = colour.transfer.take().or(told.transfer);
+            colour.matrix = colour.matrix.take().or(told.matrix);
+        }
+        match (&mut self.audio, other.audio) {
+            (Some(own), Some(audio)) => {
+                own.profile = own.profile.take().or(audio.profile);
+                own.layout = own.layout.take().or(audio.layout);
+            }
+            (own, audio) => *own = own.take().or(audio),
+        }
+        self.measured_by = format!("{} and {}", self.measured_by, other.measured_by);
+    }
+}
+
 /// The brands of an MP4 or MOV.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brands {

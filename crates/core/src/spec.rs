@@ -1,54 +1,104 @@
 //! What a clip was promised to be, and where the delivered one differs.
 
+mod profile;
+
+mod duration;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::PixelSize;
 use crate::media::{AudioInfo, MediaInfo, VideoInfo};
-use crate::time::{FrameRate, Frames, Rounding, SampleRate, Samples};
+use crate::time::{FrameRate, Frames, Rounding, SampleRate, Samples, TimeRange};
 
-/// Samples in one AAC frame (ISO/IEC 14496-3, 4.5.1.1): the grain of a clip's sound.
-const AAC_FRAME: u64 = 1024;
-/// How many frames a clip may be longer than asked.
-const EXTRA_FRAMES: u64 = 2;
+pub use duration::{DurationCheck, Sounding, durations};
+pub use profile::RULES;
 
-/// What a clip was promised to be.
+/// What a clip was promised to be. What is absent or empty was not promised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promise {
-    /// The picture's codec.
-    pub video_codec: String,
+    /// The profile that it is of, such as `seedance-2.0`.
+    pub profile: String,
+    /// The containers, one of which it is.
+    pub containers: Vec<String>,
+    /// The picture's codecs, one of which it has.
+    pub video_codecs: Vec<String>,
+    /// The pixel formats, one of which it has, by FFmpeg's names.
+    pub pixel_formats: Vec<String>,
     /// The picture's width and height; absent where the model chooses.
     pub size: Option<(u32, u32)>,
     /// Frames a second.
-    pub rate: FrameRate,
+    pub rate: Option<FrameRate>,
     /// The picture's length; absent where the model chooses.
     pub frames: Option<Frames>,
-    /// The sound; absent where none was asked for.
-    pub audio: Option<AudioPromise>,
+    /// How many frames it may be shorter.
+    pub frames_under: u64,
+    /// How many frames it may be longer.
+    pub frames_over: u64,
+    /// Whether the index stands in front.
+    pub fast_start: bool,
+    /// Whether there is sound: yes, no, or nobody said.
+    pub sound: Option<bool>,
+    /// What the sound is, where there is any.
+    pub audio: AudioPromise,
+    /// Rules that weigh otherwise for this profile; with `None` they are not looked at.
+    pub weights: BTreeMap<String, Option<Weight>>,
 }
 
 /// What the sound of a clip was promised to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioPromise {
-    /// The codec.
-    pub codec: String,
+    /// The codecs, one of which it has.
+    pub codecs: Vec<String>,
     /// The sample rate in hertz.
-    pub sample_rate: SampleRate,
+    pub sample_rate: Option<SampleRate>,
     /// The number of channels.
-    pub channels: u32,
+    pub channels: Option<u32>,
+    /// How many of its own samples it may be longer or shorter than the picture.
+    pub tolerance: Option<u64>,
 }
 
 impl Promise {
-    /// What Seedance's pages promise: H.264 at 24 frames a second, AAC, 48 kHz, stereo.
+    /// A built-in profile with what was asked for: a size and a length, where they are known, and sound or none.
     #[must_use]
-    pub fn seedance(size: Option<PixelSize>, seconds: Option<u32>, sound: bool) -> Promise {
-        let audio = AudioPromise { codec: "aac".to_owned(), sample_rate: SampleRate::HZ_48000, channels: 2 };
+    pub fn ordered(profile: &str, size: Option<PixelSize>, seconds: Option<u32>, sound: bool) -> Promise {
+        let mut promise = Promise::built_in(profile).unwrap_or_else(Promise::any);
+        promise.size = size.map(|size| (size.width, size.height));
+        let rate = promise.rate.unwrap_or(FrameRate::FPS_24);
+        let length = seconds.map(crate::time::ClockTime::seconds);
+        promise.frames = length.and_then(|length| rate.frames_in(length, Rounding::Nearest));
+        promise.sound = Some(sound);
+        promise
+    }
+
+    /// The promise of nothing but a whole clip.
+    fn any() -> Promise {
         Promise {
-            video_codec: "h264".to_owned(),
-            size: size.map(|size| (size.width, size.height)),
-            rate: FrameRate::FPS_24,
-            frames: seconds.map(|seconds| Frames(u64::from(seconds) * 24)),
-            audio: sound.then_some(audio),
+            profile: "any".to_owned(),
+            containers: Vec::new(),
+            video_codecs: Vec::new(),
+            pixel_formats: Vec::new(),
+            size: None,
+            rate: None,
+            frames: None,
+            frames_under: 0,
+            frames_over: 0,
+            fast_start: false,
+            sound: None,
+            audio: AudioPromise::default(),
+            weights: BTreeMap::new(),
         }
+    }
+
+    /// Weighs findings as the profile does, and leaves out those that it does not look at.
+    #[must_use]
+    pub fn weigh(&self, mut findings: Vec<Finding>) -> Vec<Finding> {
+        findings.retain_mut(|finding| match self.weights.get(&finding.rule) {
+            None => true,
+            Some(weight) => weight.map(|weight| finding.severity = weight).is_some(),
+        });
+        findings
     }
 }
 
@@ -62,162 +112,239 @@ pub enum Weight {
     Breach,
 }
 
+impl Weight {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Weight::Note => "note",
+            Weight::Breach => "breach",
+        }
+    }
+}
+
 /// One difference between delivered and promised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The rule's name, such as `video.frames`.
     pub rule: String,
     /// How much it weighs.
-    pub weight: Weight,
+    pub severity: Weight,
     /// What was delivered.
     pub found: String,
     /// What was promised.
-    pub promised: String,
+    pub expected: String,
     /// What to do about it.
     pub fix: String,
+    /// Where in the clip it is, if it is in one place.
+    pub at: Option<Span>,
+}
+
+/// A place in a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Span {
+    /// Frames of the picture, from 0.
+    Frames(TimeRange<Frames>),
+    /// Samples of the sound at 48 kHz, from 0.
+    Samples(TimeRange<Samples>),
+}
+
+impl std::fmt::Display for Span {
+    /// Writes `frames 12–20`, both included, or seconds with three decimals, cut and not rounded.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Span::Frames(range) if range.end.0 <= range.start.0 + 1 => write!(f, "frame {}", range.start.0),
+            Span::Frames(range) => write!(f, "frames {}–{}", range.start.0, range.end.0 - 1),
+            Span::Samples(range) => {
+                let clock = |samples: Samples| samples.clock(SampleRate::HZ_48000, Rounding::Down).unwrap_or_default();
+                write!(f, "{}–{} s", clock(range.start), clock(range.end))
+            }
+        }
+    }
+}
+
+impl Finding {
+    /// A finding that is in no one place.
+    #[must_use]
+    pub fn new(
+        rule: &str,
+        severity: Weight,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        let (found, expected, fix) = (found.into(), expected.into(), fix.into());
+        Finding { rule: rule.to_owned(), severity, found, expected, fix, at: None }
+    }
+
+    /// The same finding in a place.
+    #[must_use]
+    pub fn at(self, span: Span) -> Finding {
+        Finding { at: Some(span), ..self }
+    }
+
+    /// What the program itself can do about it, in a copy.
+    #[must_use]
+    pub fn mend(&self) -> Option<Mend> {
+        match self.rule.as_str() {
+            "container" | "container.fragmented" | "container.index" => Some(Mend::Wrap),
+            "audio.sample_rate" | "audio.codec" => Some(Mend::Sound),
+            // Two channels are made of one, never one of two.
+            "audio.channels" if self.found == "1" && self.expected == "2" => Some(Mend::Sound),
+            _ => None,
+        }
+    }
+}
+
+/// What can be mended in a copy, the picture untouched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mend {
+    /// Picture and sound are wrapped anew as MP4, with the index in front.
+    Wrap,
+    /// The sound is encoded anew too: AAC, 48 kHz, two channels.
+    Sound,
 }
 
 /// Compares a measured clip with its promise; empty when it is kept.
 #[must_use]
 pub fn compare(info: &MediaInfo, promise: &Promise) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut note = |differs: bool, weight, rule: &str, found: String, promised: String, fix: &str| {
-        if differs {
-            findings.push(Finding { rule: rule.to_owned(), weight, found, promised, fix: fix.to_owned() });
-        }
-    };
+    let mut findings = container(info, promise);
     let again = "render another take, or claim it back from the provider";
-    note(info.container != "mp4", Weight::Note, "container", info.container.clone(), "mp4".to_owned(), "re-wrap it");
     match &info.video {
         None => {
-            note(true, Weight::Breach, "video.missing", "no picture".to_owned(), "a picture track".to_owned(), again)
+            findings.push(Finding::new("video.missing", Weight::Breach, "no picture", "a picture track", again));
         }
-        Some(video) => compare_video(video, promise, &mut note),
+        Some(video) => findings.extend(compare_video(video, promise)),
     }
-    match (&info.audio, &promise.audio) {
-        (None, Some(_)) => {
-            note(true, Weight::Breach, "audio.missing", "no sound".to_owned(), "a sound track".to_owned(), again)
+    match (&info.audio, promise.sound) {
+        (None, Some(true)) => {
+            findings.push(Finding::new("audio.missing", Weight::Breach, "no sound", "a sound track", again));
         }
-        (Some(_), None) => note(
-            true,
-            Weight::Note,
+        (Some(_), Some(false)) => findings.push(Finding::new(
             "audio.unasked",
-            "a sound track".to_owned(),
-            "none: generate_audio was false".to_owned(),
-            "it is stripped with the lane",
-        ),
-        (Some(audio), Some(promised)) => compare_audio(audio, promised, info.video.as_ref(), &mut note),
-        (None, None) => {}
+            Weight::Note,
+            "a sound track",
+            "none: no sound was asked for",
+            "strip it: --lane strip",
+        )),
+        (Some(audio), _) => findings.extend(compare_audio(audio, &promise.audio, info.video.as_ref())),
+        (None, _) => {}
+    }
+    promise.weigh(findings)
+}
+
+/// Whether a value is promised; where nothing is, any is.
+fn is_one_of(found: &str, promised: &[String]) -> bool {
+    promised.is_empty() || promised.iter().any(|one| one == found)
+}
+
+fn container(info: &MediaInfo, promise: &Promise) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut note = |rule: &str, found: String, expected: &str, fix: &str| {
+        findings.push(Finding::new(rule, Weight::Note, found, expected, fix));
+    };
+    if !is_one_of(&info.container, &promise.containers) {
+        note("container", info.container.clone(), &promise.containers.join(" or "), "re-wrap it: --mode fix");
+    }
+    if promise.fast_start && info.fragmented {
+        note("container.fragmented", "movie fragments".to_owned(), "one index", "re-wrap it: --mode fix");
+    } else if promise.fast_start && info.fast_start == Some(false) {
+        note("container.index", "at the end".to_owned(), "in front of the media", "re-wrap it: --mode fix");
+    }
+    let tracks = info.tracks.unwrap_or_default();
+    for (rule, count) in [("video.several", tracks.video), ("audio.several", tracks.audio)] {
+        if count > 1 {
+            note(rule, format!("{count} tracks"), "one", "only the first one is looked at");
+        }
     }
     findings
 }
 
-fn compare_video(
-    video: &VideoInfo,
-    promise: &Promise,
-    note: &mut impl FnMut(bool, Weight, &str, String, String, &str),
-) {
-    note(
-        video.codec != promise.video_codec,
-        Weight::Breach,
-        "video.codec",
-        video.codec.clone(),
-        promise.video_codec.clone(),
-        "transcode it for editors that need H.264",
-    );
-    let size = (video.width, video.height);
-    let promised = promise.size.unwrap_or(size);
-    note(
-        size != promised,
-        Weight::Breach,
-        "video.size",
-        format!("{}×{}", size.0, size.1),
-        format!("{}×{}", promised.0, promised.1),
-        "scale it, or render another take",
-    );
-    let rate = video.rate.map_or("variable".to_owned(), |rate| rate.to_string());
-    note(
-        video.rate != Some(promise.rate),
-        Weight::Breach,
-        "video.rate",
-        rate,
-        promise.rate.to_string(),
-        "conform it to the cut's rate",
-    );
-    let frames = video.frames.map_or("unknown".to_owned(), |frames| format!("{} frames", frames.0));
-    if let Some(asked) = promise.frames {
-        let kept = video.frames.is_some_and(|found| (asked.0..=asked.0 + EXTRA_FRAMES).contains(&found.0));
-        let longer = video.frames.is_some_and(|found| found > asked);
-        let fix = if longer { "trim the tail in the edit" } else { "render another take, or slip the cut" };
-        note(
-            !kept,
-            Weight::Breach,
-            "video.frames",
-            frames.clone(),
-            format!("{} to {} frames", asked.0, asked.0 + EXTRA_FRAMES),
-            fix,
-        );
-        note(
-            kept && longer,
-            Weight::Note,
-            "video.frames",
-            frames,
-            format!("{} frames", asked.0),
-            "trim the tail in the edit",
-        );
+fn compare_video(video: &VideoInfo, promise: &Promise) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut breach = |rule: &str, found: String, expected: String, fix: &str| {
+        findings.push(Finding::new(rule, Weight::Breach, found, expected, fix));
+    };
+    if !is_one_of(&video.codec, &promise.video_codecs) {
+        let expected = promise.video_codecs.join(" or ");
+        breach("video.codec", video.codec.clone(), expected, "transcode it for editors that need another");
     }
+    let pixels = video.pixel_format.as_deref().unwrap_or("unknown");
+    if !is_one_of(pixels, &promise.pixel_formats) {
+        let expected = promise.pixel_formats.join(" or ");
+        breach("video.pixel_format", pixels.to_owned(), expected, "transcode it for editors that need another");
+    }
+    let size = (video.width, video.height);
+    if let Some(promised) = promise.size.filter(|promised| *promised != size) {
+        let shown = |(width, height): (u32, u32)| format!("{width}×{height}");
+        breach("video.size", shown(size), shown(promised), "scale it, or render another take");
+    }
+    let rate = video.rate.map_or("variable".to_owned(), |rate| rate.to_string());
+    match promise.rate {
+        Some(promised) if video.rate != Some(promised) => {
+            breach("video.rate", rate, promised.to_string(), "conform it to the cut's rate");
+        }
+        None if video.rate.is_none() => {
+            breach("video.rate", rate, "a constant rate".to_owned(), "transcode it to a constant rate");
+        }
+        _ => {}
+    }
+    findings.extend(promise.frames.and_then(|asked| compare_length(video.frames, asked, promise)));
+    findings
 }
 
-fn compare_audio(
-    audio: &AudioInfo,
-    promised: &AudioPromise,
-    video: Option<&VideoInfo>,
-    note: &mut impl FnMut(bool, Weight, &str, String, String, &str),
-) {
-    note(
-        audio.codec != promised.codec,
-        Weight::Breach,
-        "audio.codec",
-        audio.codec.clone(),
-        promised.codec.clone(),
-        "stems are decoded from it all the same",
-    );
+fn compare_length(found: Option<Frames>, asked: Frames, promise: &Promise) -> Option<Finding> {
+    if found == Some(asked) {
+        return None;
+    }
+    let (least, most) = (asked.0.saturating_sub(promise.frames_under), asked.0.saturating_add(promise.frames_over));
+    let kept = found.is_some_and(|found| (least..=most).contains(&found.0));
+    let longer = found.filter(|found| *found > asked);
+    let fix = if longer.is_some() { "trim the tail in the edit" } else { "render another take, or slip the cut" };
+    let expected = if kept { format!("{} frames", asked.0) } else { format!("{least} to {most} frames") };
+    let words = found.map_or("unknown".to_owned(), |found| format!("{} frames", found.0));
+    let weight = if kept { Weight::Note } else { Weight::Breach };
+    let finding = Finding::new("video.frames", weight, words, expected, fix);
+    Some(match longer {
+        Some(end) => finding.at(Span::Frames(TimeRange { start: asked, end })),
+        None => finding,
+    })
+}
+
+fn compare_audio(audio: &AudioInfo, promised: &AudioPromise, video: Option<&VideoInfo>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut breach = |rule: &str, found: String, expected: String, fix: &str| {
+        findings.push(Finding::new(rule, Weight::Breach, found, expected, fix));
+    };
+    if !is_one_of(&audio.codec, &promised.codecs) {
+        let expected = promised.codecs.join(" or ");
+        breach("audio.codec", audio.codec.clone(), expected, "stems are decoded from it all the same");
+    }
     let hertz = |rate: SampleRate| format!("{} Hz", rate.hertz());
-    note(
-        audio.sample_rate != promised.sample_rate,
-        Weight::Breach,
-        "audio.sample_rate",
-        hertz(audio.sample_rate),
-        hertz(promised.sample_rate),
-        "stems are resampled to 48 kHz",
-    );
-    note(
-        audio.channels != promised.channels,
-        Weight::Breach,
-        "audio.channels",
-        audio.channels.to_string(),
-        promised.channels.to_string(),
-        "a mono stem is written; nothing is invented",
-    );
-    note(
-        audio.priming.is_none(),
-        Weight::Note,
-        "audio.priming_unknown",
-        "no edit list".to_owned(),
-        "an edit list that tells the encoder's lead".to_owned(),
-        "check sync by eye: the sound may be late",
-    );
-    let Some(picture) = video.and_then(|video| picture_samples(video, audio.sample_rate)) else { return };
-    let Some(sound) = audio.samples else { return };
-    let apart = picture.0.abs_diff(sound.0);
-    note(
-        apart > AAC_FRAME,
-        Weight::Breach,
-        "audio.length",
-        format!("{} samples", sound.0),
-        format!("{} samples, give or take {AAC_FRAME}", picture.0),
-        "stems are padded or cut to the picture's length",
-    );
+    if let Some(rate) = promised.sample_rate.filter(|rate| *rate != audio.sample_rate) {
+        let fix = "stems are resampled to 48 kHz; for the clip itself: --mode fix";
+        breach("audio.sample_rate", hertz(audio.sample_rate), hertz(rate), fix);
+    }
+    if let Some(channels) = promised.channels.filter(|channels| *channels != audio.channels) {
+        let fix = "a mono stem is written, nothing is invented; for two alike: --mode fix";
+        breach("audio.channels", audio.channels.to_string(), channels.to_string(), fix);
+    }
+    let picture = video.and_then(|video| picture_samples(video, audio.sample_rate));
+    let lengths = picture.zip(audio.samples).zip(promised.tolerance);
+    if let Some(((picture, sound), tolerance)) =
+        lengths.filter(|((picture, sound), tolerance)| picture.0.abs_diff(sound.0) > *tolerance)
+    {
+        let expected = format!("{} samples, give or take {tolerance}", picture.0);
+        let fix = "stems are padded or cut to the picture's length";
+        breach("audio.length", format!("{} samples", sound.0), expected, fix);
+    }
+    if audio.priming.is_none() {
+        let expected = "an edit list that tells the encoder's lead";
+        let fix = "check sync by eye: the sound may be late";
+        findings.push(Finding::new("audio.priming_unknown", Weight::Note, "no edit list", expected, fix));
+    }
+    findings
 }
 
 /// The length of a picture in samples of `rate`, to the nearest.
@@ -244,7 +371,7 @@ mod tests {
 
     fn check(info: &MediaInfo, expected: &[&str]) {
         let size = PixelSize { width: 1280, height: 720 };
-        let findings = compare(info, &Promise::seedance(Some(size), Some(5), true));
+        let findings = compare(info, &Promise::ordered("seedance-2.0", Some(size), Some(5), true));
         let rules: Vec<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
         assert_eq!(rules, expected);
     }

@@ -199,7 +199,7 @@ fn sound_track<R: Read + Seek>(source: &mut R) -> Result<Option<(Presentation, V
         return Err(MediaError::Unsupported(format!("{} of a kind that is not decoded here", track.codec)));
     }
     let mut alone = Vec::new();
-    extract(source, TrackKind::Sound, &mut Capped { out: &mut alone })?;
+    extract(source, &movie, &[track], &mut Capped { out: &mut alone })?;
     Ok(Some((movie.presentation(track), alone)))
 }
 
@@ -319,7 +319,7 @@ fn read_packet(format: &mut dyn FormatReader) -> Result<Option<symphonia::core::
     }
 }
 
-fn translate(error: SymphoniaError) -> MediaError {
+pub(crate) fn translate(error: SymphoniaError) -> MediaError {
     match error {
         SymphoniaError::IoError(error) => MediaError::Io(error),
         SymphoniaError::Unsupported(what) => MediaError::Unsupported(what.to_owned()),
@@ -328,7 +328,7 @@ fn translate(error: SymphoniaError) -> MediaError {
 }
 
 /// Picks the wanted part out of a stream.
-struct Taker {
+pub(crate) struct Taker {
     channels: Option<usize>,
     /// Silence still to be handed over first.
     delay: u64,
@@ -339,7 +339,7 @@ struct Taker {
 }
 
 impl Taker {
-    fn new(presentation: Presentation, wanted: TimeRange<Samples>) -> Taker {
+    pub(crate) fn new(presentation: Presentation, wanted: TimeRange<Samples>) -> Taker {
         // The wanted range counts heard samples, the delay's silence first.
         let delay = presentation.delay.saturating_sub(wanted.start.0);
         let into = wanted.start.0.saturating_sub(presentation.delay);
@@ -350,7 +350,7 @@ impl Taker {
     }
 
     /// Takes a packet; answers whether more is wanted.
-    fn take(&mut self, packet: &[Vec<f32>], sink: Sink<'_>) -> Result<bool, MediaError> {
+    pub(crate) fn take<P: AsRef<[f32]>>(&mut self, packet: &[P], sink: Sink<'_>) -> Result<bool, MediaError> {
         if *self.channels.get_or_insert(packet.len()) != packet.len() {
             return Err(MediaError::Unsupported("sound whose number of channels changes".to_owned()));
         }
@@ -360,14 +360,14 @@ impl Taker {
             sink(&vec![&silence[..length as usize]; packet.len()])?;
             self.delay -= length;
         }
-        let length = packet.first().map_or(0, |channel| channel.len() as u64);
+        let length = packet.first().map_or(0, |channel| channel.as_ref().len() as u64);
         let start = self.skip.min(length);
         let end = length.min(start.saturating_add(self.keep));
         self.skip -= start;
         self.keep -= end - start;
         if end > start {
             let part = start as usize..end as usize;
-            let block: Option<Vec<&[f32]>> = packet.iter().map(|channel| channel.get(part.clone())).collect();
+            let block: Option<Vec<&[f32]>> = packet.iter().map(|channel| channel.as_ref().get(part.clone())).collect();
             sink(&block.ok_or_else(|| MediaError::malformed("sound", 0, "channels of different lengths"))?)?;
         }
         Ok(self.keep > 0)

@@ -13,6 +13,8 @@ pub mod strip;
 
 pub mod decode;
 
+pub mod pass;
+
 pub mod wav;
 
 mod riff;
@@ -26,6 +28,16 @@ pub mod still;
 pub mod conform;
 
 pub mod stems;
+
+pub mod loudness;
+
+pub mod level;
+
+pub mod wave;
+
+mod rate;
+
+pub mod hear;
 
 pub mod worker;
 

@@ -5,18 +5,28 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod atom;
+mod avc;
+mod colour;
 mod entry;
 mod esds;
+mod shown;
 mod table;
+mod timecode;
+mod top;
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::ops::Range;
 
-use seedpost_core::time::{ClockTime, FrameRate, Frames, Rounding, SampleRate, Samples};
+use seedpost_core::media::{ColourInfo, Edit};
+use seedpost_core::time::SampleRate;
 
 use crate::MediaError;
 use atom::{Atom, atoms, child};
+use shown::Window;
 pub(crate) use table::{ChunkTable, Pace};
+pub(crate) use top::check_boxes;
+pub use top::{Outline, outline};
+use top::{no_moov, read_span, read_top};
 
 /// The largest index that is read into memory: an hour of picture needs about 3 MiB.
 pub const MAX_MOOV: u64 = 64 << 20;
@@ -26,14 +36,14 @@ const MAX_TOP: usize = 4096;
 /// A file's index.
 #[derive(Debug)]
 pub struct Movie {
-    /// The major brand, such as `isom` or `qt  `; empty where the file has no `ftyp`.
-    pub brand: String,
+    /// What the top of the file tells.
+    pub outline: Outline,
     /// Ticks of the movie's own clock in a second.
     pub timescale: u32,
-    /// Whether the index stands before the media.
-    pub fast_start: bool,
     /// The tracks in file order.
     pub tracks: Vec<Track>,
+    /// Where the movie's own length stands in the index (`mvhd`, 8.2.2).
+    pub(crate) duration_place: Option<Range<usize>>,
     pub(crate) ftyp: Vec<u8>,
     pub(crate) moov: Vec<u8>,
     pub(crate) file_len: u64,
@@ -55,8 +65,22 @@ pub enum TrackKind {
 pub struct Track {
     /// What it carries.
     pub kind: TrackKind,
+    /// Its number in the file.
+    pub id: u32,
+    /// The tracks that it refers to for timecode and chapters (`tref`, 8.3.3).
+    pub refers: Vec<u32>,
+    /// How long it is shown in the movie's ticks, as its header says (`tkhd`, 8.3.2).
+    pub(crate) shown_length: u64,
     /// The codec as FFmpeg names it, or the sample entry's four letters.
     pub codec: String,
+    /// The codec's profile as FFmpeg names it, where the codec is H.264 or AAC.
+    pub profile: Option<String>,
+    /// Picture only: the level as it is coded, where the codec is H.264.
+    pub level: Option<u32>,
+    /// Picture only: the pixel format as FFmpeg names it, where the codec is H.264.
+    pub pixel_format: Option<String>,
+    /// Picture only: what its numbers mean as colours, from the codec's header, else from `colr` (12.1.5).
+    pub colour: ColourInfo,
     /// Ticks of the track's clock in a second; never zero.
     pub timescale: u32,
     /// The length of all samples in ticks, before the edit list.
@@ -65,6 +89,10 @@ pub struct Track {
     pub sample_count: u64,
     /// How long samples are.
     pub(crate) pace: Pace,
+    /// How many samples its edit list shows.
+    shown: u64,
+    /// When its first sample is shown, in ticks, before the edit list: decoders need time to bring frames in order.
+    first_shown: u64,
     /// Picture only: width and height in pixels.
     pub size: (u32, u32),
     /// Picture only: degrees clockwise that a player turns it, from the header's matrix (8.3.2).
@@ -74,19 +102,14 @@ pub struct Track {
     /// Sound only: the sample rate and the number of channels, from the codec's own header; `None` where it does
     /// not tell, or tells what decoders of it here do not know.
     pub sound: Option<(SampleRate, u32)>,
+    /// Sound only: which speakers its channels are for, as FFmpeg names them, where the codec is AAC.
+    pub layout: Option<String>,
+    /// Sound only: the codec's own header (`AudioSpecificConfig` of AAC); empty for others.
+    pub(crate) config: Vec<u8>,
     /// The edit list (14496-12, 8.6.6).
     pub edits: Vec<Edit>,
     /// Where the track's box stands in the index.
     pub(crate) place: Range<usize>,
-}
-
-/// One entry of an edit list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edit {
-    /// Its length in the movie's ticks; zero means "to the end".
-    pub length: u64,
-    /// Where it begins in the track's ticks; `None` is an empty edit.
-    pub media_time: Option<u64>,
 }
 
 /// Which of a sound track's decoded samples are heard, and when.
@@ -124,11 +147,12 @@ impl Movie {
         let timescale = clock(mvhd)?;
         let mut tracks = Vec::new();
         for atom in children.iter().filter(|atom| atom.kind == *b"trak") {
-            tracks.push(read_track(*atom)?);
+            tracks.push(read_track(*atom, timescale)?);
         }
-        let brand = ftyp.get(8..12).map(|brand| String::from_utf8_lossy(brand).into_owned()).unwrap_or_default();
-        let fast_start = top.moov.zip(top.mdat).is_none_or(|(moov, mdat)| moov.start < mdat);
-        Ok(Movie { brand, timescale, fast_start, tracks, ftyp, moov, file_len: top.file_len })
+        let (from, width) = if mvhd.u8(0)? == 1 { (24, 8) } else { (16, 4) };
+        let from = mvhd.at.saturating_add(from);
+        let duration_place = Some(from..from.saturating_add(width));
+        Ok(Movie { outline: top.outline(&ftyp), timescale, tracks, duration_place, ftyp, moov, file_len: top.file_len })
     }
 
     /// Where a track's media lies; all of it lies inside the file.
@@ -136,186 +160,19 @@ impl Movie {
         ChunkTable::read(self.moov.get(track.place.clone()).unwrap_or_default(), self.file_len)
     }
 
+    /// Where each packet of a track lies, in the order in which they are decoded; all of them lie inside the file.
+    pub(crate) fn packets(&self, track: &Track) -> Result<Vec<Range<u64>>, MediaError> {
+        let mut packets = Vec::new();
+        let trak = self.moov.get(track.place.clone()).unwrap_or_default();
+        ChunkTable::each(trak, self.file_len, &mut |packet| packets.push(packet))?;
+        Ok(packets)
+    }
+
     /// The first track of a kind.
     #[must_use]
     pub fn first(&self, kind: TrackKind) -> Option<&Track> {
         self.tracks.iter().find(|track| track.kind == kind)
     }
-
-    /// The frame rate of a picture track; `None` where frames differ in length by more than their clock's tick.
-    #[must_use]
-    pub fn rate(&self, track: &Track) -> Option<FrameRate> {
-        match track.pace {
-            Pace::Even(ticks) => FrameRate::new(track.timescale, ticks),
-            Pace::Rounded => nearest_rate(track),
-            Pace::Uneven => None,
-        }
-    }
-
-    /// The frames of a picture track that its edit list shows.
-    #[must_use]
-    pub fn frames(&self, track: &Track) -> Frames {
-        let shown = self.shown(track).zip(self.rate(track)).and_then(|(ticks, rate)| {
-            let num = u128::from(ticks).checked_mul(u128::from(rate.num()))?;
-            let den = u128::from(self.timescale).checked_mul(u128::from(rate.den()))?;
-            Rounding::Nearest.divide(num, den)
-        });
-        Frames(shown.map_or(track.sample_count, |shown| shown.min(track.sample_count)))
-    }
-
-    /// How long a picture track is shown, to the nearest microsecond.
-    #[must_use]
-    pub fn shown_time(&self, track: &Track) -> Option<ClockTime> {
-        let all = (track.ticks, track.timescale);
-        let (ticks, scale) = self.shown(track).map_or(all, |ticks| (ticks, self.timescale));
-        Rounding::Nearest.divide(u128::from(ticks).checked_mul(1_000_000)?, scale.into()).map(ClockTime)
-    }
-
-    /// The length of the only edit that shows media, in the movie's ticks.
-    fn shown(&self, track: &Track) -> Option<u64> {
-        let mut shown = track.edits.iter().filter(|edit| edit.media_time.is_some());
-        let only = shown.next()?;
-        (shown.next().is_none() && only.length > 0).then_some(only.length)
-    }
-
-    /// Which samples of a sound track are heard. Several edits that show media count as unknown.
-    #[must_use]
-    pub fn presentation(&self, track: &Track) -> Presentation {
-        let all = Presentation { delay: 0, skip: 0, length: None, known: false };
-        let Some((rate, _)) = track.sound else { return all };
-        let to_samples = |ticks: u64, scale: u32| {
-            Rounding::Nearest.divide(u128::from(ticks).saturating_mul(u128::from(rate.hertz())), u128::from(scale))
-        };
-        let mut delay: u64 = 0;
-        let mut edits = track.edits.iter();
-        for edit in edits.by_ref() {
-            let Some(media_time) = edit.media_time else {
-                delay = delay.saturating_add(edit.length);
-                continue;
-            };
-            if edits.any(|edit| edit.media_time.is_some()) {
-                return all;
-            }
-            let known = (|| {
-                let length = if edit.length == 0 { None } else { Some(to_samples(edit.length, self.timescale)?) };
-                Some(Presentation {
-                    delay: to_samples(delay, self.timescale)?,
-                    skip: to_samples(media_time, track.timescale)?,
-                    length,
-                    known: true,
-                })
-            })();
-            return known.unwrap_or(all);
-        }
-        all
-    }
-
-    /// The samples of a sound track that are heard, with the silence before them.
-    #[must_use]
-    pub fn heard(&self, track: &Track) -> Option<Samples> {
-        let (rate, _) = track.sound?;
-        let all = Rounding::Nearest
-            .divide(u128::from(track.ticks).checked_mul(u128::from(rate.hertz()))?, u128::from(track.timescale))?;
-        let presentation = self.presentation(track);
-        let after = all.saturating_sub(presentation.skip);
-        let heard = presentation.length.map_or(after, |length| length.min(after));
-        Some(Samples(presentation.delay.saturating_add(heard)))
-    }
-}
-
-/// The usual rate at which so many frames last that long, to within two ticks of the track's clock.
-fn nearest_rate(track: &Track) -> Option<FrameRate> {
-    let off = |rate: &FrameRate| {
-        let ticks = u128::from(track.sample_count).checked_mul(u128::from(rate.den()))?;
-        let ticks = Rounding::Nearest.divide(ticks.checked_mul(track.timescale.into())?, rate.num().into())?;
-        Some(ticks.abs_diff(track.ticks))
-    };
-    FrameRate::usual()
-        .filter_map(|rate| Some((off(&rate)?, rate)))
-        .filter(|(off, _)| *off <= 2)
-        .min_by_key(|(off, _)| *off)
-        .map(|(_, rate)| rate)
-}
-
-/// Walks the boxes at the top of a file, none of which may pass its end.
-pub(crate) fn check_boxes<R: Read + Seek>(source: &mut R) -> Result<(), MediaError> {
-    read_top(source).map(|_| ())
-}
-
-struct Top {
-    ftyp: Option<Range<u64>>,
-    moov: Option<Range<u64>>,
-    mdat: Option<u64>,
-    fragmented: bool,
-    file_len: u64,
-}
-
-fn no_moov(file_len: u64) -> MediaError {
-    MediaError::malformed("mp4", file_len, "no index (moov): the file was cut short or never finished")
-}
-
-/// Walks the boxes at the top of the file without reading what is in them.
-fn read_top<R: Read + Seek>(source: &mut R) -> Result<Top, MediaError> {
-    let file_len = source.seek(SeekFrom::End(0))?;
-    let mut top = Top { ftyp: None, moov: None, mdat: None, fragmented: false, file_len };
-    let mut at: u64 = 0;
-    for _ in 0..MAX_TOP {
-        if file_len.saturating_sub(at) < 8 {
-            return Ok(top);
-        }
-        let (kind, header, size) = read_top_header(source, at, file_len)?;
-        let end = at.checked_add(size).filter(|end| *end <= file_len && size >= header);
-        let Some(end) = end else {
-            // A cut file: what is missing matters only if it held the index.
-            let name = String::from_utf8_lossy(&kind).into_owned();
-            return Err(MediaError::malformed(
-                "mp4",
-                at,
-                format!(
-                    "box {name:?} of {size} bytes passes the end of the file ({file_len} bytes): the file was cut short"
-                ),
-            ));
-        };
-        match &kind {
-            b"ftyp" => top.ftyp = Some(at..end),
-            b"moov" => top.moov = Some(at..end),
-            b"mdat" => top.mdat = top.mdat.or(Some(at)),
-            b"moof" => top.fragmented = true,
-            _ => {}
-        }
-        at = end;
-    }
-    Err(MediaError::Limit { what: "boxes at the top of the file", found: MAX_TOP as u64, allowed: MAX_TOP as u64 })
-}
-
-fn read_top_header<R: Read + Seek>(source: &mut R, at: u64, file_len: u64) -> Result<([u8; 4], u64, u64), MediaError> {
-    let mut header = [0; 8];
-    source.seek(SeekFrom::Start(at))?;
-    source.read_exact(&mut header)?;
-    let [a, b, c, d, kind @ ..] = header;
-    match u32::from_be_bytes([a, b, c, d]) {
-        0 => Ok((kind, 8, file_len.saturating_sub(at))),
-        1 => {
-            let mut large = [0; 8];
-            source.read_exact(&mut large).map_err(|_| MediaError::malformed("mp4", at, "a box header is cut"))?;
-            Ok((kind, 16, u64::from_be_bytes(large)))
-        }
-        size => Ok((kind, 8, size.into())),
-    }
-}
-
-fn read_span<R: Read + Seek>(source: &mut R, span: &Range<u64>) -> Result<Vec<u8>, MediaError> {
-    let length = span.end.saturating_sub(span.start);
-    if length > MAX_MOOV {
-        return Err(MediaError::Limit { what: "bytes of index", found: length, allowed: MAX_MOOV });
-    }
-    source.seek(SeekFrom::Start(span.start))?;
-    let mut bytes = Vec::new();
-    source.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != length {
-        return Err(MediaError::malformed("mp4", span.start, "the file shrank while it was read"));
-    }
-    Ok(bytes)
 }
 
 /// Reads the timescale of an `mvhd` or `mdhd` (8.2.2, 8.4.2), which must not be zero.
@@ -327,7 +184,7 @@ fn clock(header: Atom<'_>) -> Result<u32, MediaError> {
     }
 }
 
-fn read_track(trak: Atom<'_>) -> Result<Track, MediaError> {
+fn read_track(trak: Atom<'_>, movie: u32) -> Result<Track, MediaError> {
     let children = atoms(trak)?;
     let mdia = child(&children, b"mdia", trak)?;
     let media = atoms(mdia)?;
@@ -340,31 +197,65 @@ fn read_track(trak: Atom<'_>) -> Result<Track, MediaError> {
     let minf = child(&media, b"minf", mdia)?;
     let stbl = child(&atoms(minf)?, b"stbl", minf)?;
     let tables = atoms(stbl)?;
-    let timing = table::timing(child(&tables, b"stts", stbl)?)?;
+    let stts = child(&tables, b"stts", stbl)?;
+    let timing = table::timing(stts)?;
     let entry = table::first_entry(child(&tables, b"stsd", stbl)?)?;
+    let edits = read_edits(&children)?;
+    let sample_count = table::sample_count(&tables, stbl)?;
+    let ctts = tables.iter().find(|atom| atom.kind == *b"ctts").copied();
+    let window = Window::of(&edits, timescale, movie).filter(|_| kind == TrackKind::Picture);
+    let shown = window.map(|window| table::shown_frames(stts, ctts, sample_count, window)).transpose()?;
+    let tkhd = child(&children, b"tkhd", trak)?;
+    let (id, shown_length) = track_header(tkhd)?;
     let mut track = Track {
         kind,
+        id,
+        refers: read_references(&children)?,
+        shown_length,
         codec: entry::codec(entry.kind),
+        profile: None,
+        level: None,
+        pixel_format: None,
+        colour: ColourInfo::default(),
         timescale,
         ticks: timing.ticks,
-        sample_count: table::sample_count(&tables, stbl)?,
+        sample_count,
         pace: timing.pace,
+        shown: shown.map_or(sample_count, |(count, _)| count),
+        first_shown: shown.map_or(0, |(_, first)| first),
         size: (0, 0),
-        rotation: rotation(child(&children, b"tkhd", trak)?)?,
+        rotation: rotation(tkhd)?,
         pixel_aspect: (1, 1),
         sound: None,
-        edits: read_edits(&children)?,
+        layout: None,
+        config: Vec::new(),
+        edits,
         place: trak.span(),
     };
     match kind {
         TrackKind::Picture => {
             track.size = (entry.u16(24)?.into(), entry.u16(26)?.into());
-            track.pixel_aspect = entry::pixel_aspect(entry).unwrap_or((1, 1));
+            entry::read_picture(entry, &mut track);
         }
         TrackKind::Sound => entry::read_sound(entry, &mut track)?,
         TrackKind::Other => {}
     }
     Ok(track)
+}
+
+/// A track's number and length (8.3.2).
+fn track_header(tkhd: Atom<'_>) -> Result<(u32, u64), MediaError> {
+    if tkhd.u8(0)? == 1 {
+        return Ok((tkhd.u32(20)?, u64::from_be_bytes(tkhd.array(28)?)));
+    }
+    Ok((tkhd.u32(12)?, tkhd.u32(20)?.into()))
+}
+
+/// The tracks that a track refers to for timecode and chapters.
+fn read_references(track: &[Atom<'_>]) -> Result<Vec<u32>, MediaError> {
+    let Some(tref) = track.iter().find(|atom| atom.kind == *b"tref") else { return Ok(Vec::new()) };
+    let kept = atoms(*tref)?.into_iter().filter(|atom| matches!(&atom.kind, b"chap" | b"tmcd"));
+    Ok(kept.flat_map(|atom| atom.body.as_chunks::<4>().0).map(|id| u32::from_be_bytes(*id)).collect())
 }
 
 /// The quarter turns of a `tkhd` matrix (8.3.2); anything else counts as upright.

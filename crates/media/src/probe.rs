@@ -2,11 +2,12 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
+use seedpost_core::media::{AudioInfo, MediaInfo, Tracks, VideoInfo};
+use seedpost_core::time::Rounding;
 
 use crate::MediaError;
 use crate::decode;
-use crate::mp4::{Movie, TrackKind};
+use crate::mp4::{Movie, Outline, Track, TrackKind};
 use crate::riff;
 use crate::still;
 
@@ -107,15 +108,24 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
         // What an index points at has to be there.
         movie.chunks(track)?;
     }
-    if movie.first(TrackKind::Sound).is_some_and(|track| track.sound.is_none()) {
-        return Err(MediaError::Unsupported("sound whose rate or channels these tables do not tell".to_owned()));
-    }
-    info.container = if movie.brand == "qt  " || movie.brand.is_empty() { "mov" } else { "mp4" }.to_owned();
-    info.fast_start = Some(movie.fast_start);
+    complete(&movie.outline, info);
+    let is_mov = info.brands.as_ref().is_none_or(|brands| brands.major == "qt  ");
+    info.container = if is_mov { "mov" } else { "mp4" }.to_owned();
+    info.tracks = Some(count(&movie));
+    info.timecode = movie.timecode(source);
     info.video = movie.first(TrackKind::Picture).map(|track| VideoInfo {
+        profile: track.profile.clone(),
+        level: track.level,
+        pixel_format: track.pixel_format.clone(),
+        colour: track.colour.clone(),
         rate: movie.rate(track),
         frames: Some(movie.frames(track)),
+        coded_frames: Some(track.sample_count),
+        timescale: Some(track.timescale),
+        ticks: Some(track.ticks),
         duration: movie.shown_time(track),
+        edits: track.edits.clone(),
+        bit_rate: bit_rate(&movie, track),
         rotation: track.rotation,
         pixel_aspect: track.pixel_aspect,
         ..VideoInfo::of(&track.codec, track.size)
@@ -123,16 +133,58 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
     info.audio = movie.first(TrackKind::Sound).and_then(|track| {
         let (sample_rate, channels) = track.sound?;
         let presentation = movie.presentation(track);
-        let priming = presentation.known.then_some(presentation.skip);
-        Some(AudioInfo { samples: movie.heard(track), priming, ..AudioInfo::of(&track.codec, sample_rate, channels) })
+        Some(AudioInfo {
+            profile: track.profile.clone(),
+            layout: track.layout.clone(),
+            samples: movie.heard(track),
+            priming: presentation.known.then_some(presentation.skip),
+            padding: movie.padding(track),
+            timescale: Some(track.timescale),
+            ticks: Some(track.ticks),
+            edits: track.edits.clone(),
+            bit_rate: bit_rate(&movie, track),
+            ..AudioInfo::of(&track.codec, sample_rate, channels)
+        })
     });
-    if info.video.is_none() && info.audio.is_none() {
+    if movie.first(TrackKind::Picture).is_none() && movie.first(TrackKind::Sound).is_none() {
         return Err(MediaError::malformed("mp4", 0, "neither picture nor sound"));
     }
+    info.bit_rate = whole_rate(&movie);
     if info.video.is_none() {
         "m4a".clone_into(&mut info.container);
     }
     Ok(())
+}
+
+/// Adds what the top of an MP4 or MOV tells to what another reader found in it.
+pub fn complete(outline: &Outline, info: &mut MediaInfo) {
+    info.brands.clone_from(&outline.brands);
+    info.fast_start = Some(outline.fast_start);
+    info.fragmented = outline.fragmented;
+    info.c2pa = Some(outline.c2pa);
+}
+
+fn count(movie: &Movie) -> Tracks {
+    let of = |kind| u32::try_from(movie.tracks.iter().filter(|track| track.kind == kind).count()).unwrap_or(u32::MAX);
+    Tracks { video: of(TrackKind::Picture), audio: of(TrackKind::Sound), other: of(TrackKind::Other) }
+}
+
+/// Bits a second of a track's packets, over all of its length.
+fn bit_rate(movie: &Movie, track: &Track) -> Option<u64> {
+    let chunks = movie.chunks(track).ok()?.chunks;
+    let bytes = chunks.iter().map(|chunk| u128::from(chunk.end.saturating_sub(chunk.start))).sum::<u128>();
+    Rounding::Down.divide(bytes.checked_mul(8)?.checked_mul(track.timescale.into())?, track.ticks.into())
+}
+
+/// Bits a second of the whole file, until the last of its tracks is over.
+fn whole_rate(movie: &Movie) -> Option<u64> {
+    let end = movie
+        .tracks
+        .iter()
+        .filter(|track| track.kind != TrackKind::Other)
+        .filter_map(|track| movie.end(track))
+        .max()?;
+    Rounding::Down.divide(u128::from(movie.file_len) * 8_000_000, end.0.into())
 }
 
 fn read_wav<R: Read + Seek + Send + Sync + 'static>(mut source: R, info: &mut MediaInfo) -> Result<(), MediaError> {

@@ -4,10 +4,10 @@
 //! absent: loudness fields (version 2), RF64, and reading, which `hound` does.
 #![deny(clippy::indexing_slicing)]
 
-use std::io::Write;
+use std::io::{Read as _, Write};
 
 use quick_xml::escape::escape;
-use seedpost_core::time::Timecode;
+use seedpost_core::time::{Samples, Timecode};
 
 use crate::MediaError;
 use crate::decode::Sound;
@@ -48,57 +48,112 @@ pub const MAX_CHANNELS: usize = 2;
 /// # Errors
 /// `Unsupported` for another rate than 48 kHz or more than two channels, `Limit` past 4 GiB.
 pub fn write<W: Write>(out: &mut W, sound: &Sound, label: &Label) -> Result<(), MediaError> {
-    let channels = sound.channels.len();
-    if sound.rate.hertz() != 48_000 || channels == 0 || channels > MAX_CHANNELS {
-        return Err(MediaError::Unsupported(format!("a stem of {channels} channels at {} Hz", sound.rate.hertz())));
+    if sound.rate.hertz() != 48_000 {
+        return Err(MediaError::Unsupported(format!("a stem at {} Hz", sound.rate.hertz())));
     }
-    let data_len = sound.length().0.saturating_mul(3 * channels as u64);
-    let head = [
-        chunk(b"bext", &bext(label, channels)),
-        chunk(b"fmt ", &format_chunk(channels as u16)),
-        chunk(b"iXML", ixml(label).as_bytes()),
-    ]
-    .concat();
-    let riff_len = 4 + head.len() as u64 + 8 + data_len + data_len % 2;
-    let too_long = || MediaError::Limit { what: "bytes of WAV", found: riff_len, allowed: u32::MAX.into() };
-    let riff_len = u32::try_from(riff_len).map_err(|_| too_long())?;
-    out.write_all(b"RIFF")?;
-    out.write_all(&riff_len.to_le_bytes())?;
-    out.write_all(b"WAVE")?;
-    out.write_all(&head)?;
-    out.write_all(b"data")?;
-    out.write_all(&u32::try_from(data_len).map_err(|_| too_long())?.to_le_bytes())?;
-    write_samples(out, sound)?;
-    if data_len % 2 == 1 {
-        out.write_all(&[0])?;
-    }
-    Ok(())
+    let planes: Vec<&[f32]> = sound.channels.iter().map(Vec::as_slice).collect();
+    let mut stem = Stem::begin(out, planes.len(), sound.length(), label)?;
+    stem.add(&planes)?;
+    stem.end().map(|_| ())
 }
 
-/// Packs in blocks: one call for each sample costs three times as much.
-fn write_samples<W: Write>(out: &mut W, sound: &Sound) -> Result<(), MediaError> {
-    const BLOCK: usize = 8192;
-    let channels = sound.channels.len();
-    let length = sound.channels.first().map_or(0, Vec::len);
-    let mut packed = vec![0; BLOCK * channels * 3];
-    for start in (0..length).step_by(BLOCK) {
-        let frames = BLOCK.min(length - start);
-        for (index, channel) in sound.channels.iter().enumerate() {
-            let slots = packed.chunks_exact_mut(3).skip(index).step_by(channels);
-            for (slot, sample) in slots.zip(channel.iter().skip(start).take(frames)) {
-                let [low, middle, high, _] = quantise(*sample).to_le_bytes();
-                slot.copy_from_slice(&[low, middle, high]);
-            }
+/// A stem of a known length that is written block by block.
+pub struct Stem<W> {
+    out: W,
+    channels: usize,
+    /// Samples a channel that are still to come.
+    left: u64,
+    /// Whether a zero byte follows, so that the chunk is even.
+    odd: bool,
+    packed: Vec<u8>,
+}
+
+/// Samples a channel that are packed at once: one call for each sample costs three times as much.
+const BLOCK: usize = 8192;
+
+impl<W: Write> Stem<W> {
+    /// Writes what stands before the samples.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub fn begin(mut out: W, channels: usize, length: Samples, label: &Label) -> Result<Stem<W>, MediaError> {
+        if channels == 0 || channels > MAX_CHANNELS {
+            return Err(MediaError::Unsupported(format!("sound of {channels} channels; stems are mono or stereo")));
         }
-        out.write_all(packed.get(..frames * channels * 3).unwrap_or_default())?;
+        let data_len = length.0.saturating_mul(3 * channels as u64);
+        let head = [
+            chunk(b"bext", &bext(label, channels)),
+            chunk(b"fmt ", &format_chunk(channels as u16)),
+            chunk(b"iXML", ixml(label).as_bytes()),
+        ]
+        .concat();
+        let riff_len = data_len.saturating_add(4 + head.len() as u64 + 8 + data_len % 2);
+        let too_long = || MediaError::Limit { what: "bytes of WAV", found: riff_len, allowed: u32::MAX.into() };
+        out.write_all(b"RIFF")?;
+        out.write_all(&u32::try_from(riff_len).map_err(|_| too_long())?.to_le_bytes())?;
+        out.write_all(b"WAVE")?;
+        out.write_all(&head)?;
+        out.write_all(b"data")?;
+        out.write_all(&u32::try_from(data_len).map_err(|_| too_long())?.to_le_bytes())?;
+        Ok(Stem { out, channels, left: length.0, odd: data_len % 2 == 1, packed: Vec::new() })
     }
-    Ok(())
+
+    /// Writes a block: one slice a channel, all of one length. What passes the stem's length is left out.
+    ///
+    /// # Errors
+    /// `Unsupported` for another number of channels.
+    pub fn add(&mut self, block: &[&[f32]]) -> Result<(), MediaError> {
+        let length = block.first().map_or(0, |plane| plane.len());
+        let length = usize::try_from(self.left).map_or(length, |left| length.min(left));
+        self.left -= length as u64;
+        for start in (0..length).step_by(BLOCK) {
+            let part = start..length.min(start + BLOCK);
+            let planes: Option<Vec<&[f32]>> = block.iter().map(|plane| plane.get(part.clone())).collect();
+            let planes = planes.ok_or_else(|| MediaError::malformed("sound", 0, "channels of different lengths"))?;
+            self.packed.resize(part.len() * self.channels * 3, 0);
+            match (self.channels, planes.as_slice()) {
+                (1, [mono]) => pack_mono(&mut self.packed, mono),
+                (2, [left, right]) => pack_stereo(&mut self.packed, left, right),
+                _ => return Err(MediaError::Unsupported("sound whose number of channels changes".to_owned())),
+            }
+            self.out.write_all(&self.packed)?;
+        }
+        Ok(())
+    }
+
+    /// Fills up with silence; answers what was written to.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn end(mut self) -> Result<W, MediaError> {
+        let bytes = self.left.saturating_mul(3 * self.channels as u64) + u64::from(self.odd);
+        std::io::copy(&mut std::io::repeat(0).take(bytes), &mut self.out)?;
+        Ok(self.out)
+    }
 }
 
-/// The 24-bit value of a sample.
-#[expect(clippy::cast_possible_truncation, reason = "clamped to 24 bits before the cast; NaN becomes 0")]
+fn pack_mono(packed: &mut [u8], mono: &[f32]) {
+    for (slot, sample) in packed.as_chunks_mut::<3>().0.iter_mut().zip(mono) {
+        let [low, middle, high, _] = quantise(*sample).to_le_bytes();
+        *slot = [low, middle, high];
+    }
+}
+
+fn pack_stereo(packed: &mut [u8], left: &[f32], right: &[f32]) {
+    for (slot, (left, right)) in packed.as_chunks_mut::<6>().0.iter_mut().zip(left.iter().zip(right)) {
+        let ([a, b, c, _], [d, e, f, _]) = (quantise(*left).to_le_bytes(), quantise(*right).to_le_bytes());
+        *slot = [a, b, c, d, e, f];
+    }
+}
+
+/// The 24-bit value of a sample: to the nearest, ties to even; NaN becomes 0.
 pub(crate) fn quantise(sample: f32) -> i32 {
-    (f64::from(sample) * 8_388_608.0).round_ties_even().clamp(-8_388_608.0, 8_388_607.0) as i32
+    // Where doubles are as large as this, their last bit is 1: adding it rounds as the processor does, and the low bits
+    // are the whole number. The library's rounding is a call for each sample.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let scaled = (f64::from(sample) * 8_388_608.0).clamp(-8_388_608.0, 8_388_607.0);
+    let scaled = if sample.is_nan() { 0.0 } else { scaled };
+    (scaled + ROUND).to_bits() as u32 as i32
 }
 
 /// A chunk whose body has an even length: some readers forget the pad byte after an odd one.

@@ -9,8 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+pub use seedpost_core::content::Look;
 use seedpost_core::media::MediaInfo;
-use seedpost_core::time::{FrameRate, Frames, SampleRate, Samples, TimeRange};
+use seedpost_core::time::{FrameRate, Frames, SampleRate, Samples};
 use serde::{Deserialize, Serialize};
 
 /// The longest answer that is read, in bytes.
@@ -113,25 +114,6 @@ pub struct Decoded {
     pub channels: u32,
     /// Samples in each channel.
     pub samples: Samples,
-}
-
-/// What was seen in a picture.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
-    /// Frames that were decoded.
-    pub frames: u64,
-    /// Packets and frames that could not be decoded, or only with errors.
-    pub errors: u64,
-    /// Frames, counted from 0, near which the first errors are; at most 16.
-    pub error_frames: Vec<Frames>,
-    /// Stretches of black, end exclusive.
-    pub black: Vec<TimeRange<Frames>>,
-    /// Stretches in which nothing moves, end exclusive.
-    pub frozen: Vec<TimeRange<Frames>>,
-    /// The still pictures that were made, by file name in their folder, and which frame each shows.
-    pub pictures: Vec<(String, Frames)>,
-    /// A sheet of all still pictures, by file name in their folder.
-    pub sheet: Option<String>,
 }
 
 /// A clip to encode.

@@ -36,7 +36,7 @@ fn plan() -> Event {
         region: None,
         estimate: PRICE,
         fingerprint: "f".into(),
-        promise: Promise::seedance(None, None, true),
+        promise: Box::new(Promise::ordered("seedance-2.0", None, None, true)),
         second_choice: false,
         follows: None,
     })

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use seedpost_core::media::MediaInfo;
 use serde_json::json;
 
-use crate::assets::measure_file;
+use crate::assets::measure_whole;
 use crate::output::{Exit, Failure, note, result_json, say, shown, table};
 
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
-    let results: Vec<Result<MediaInfo, String>> = arguments.files.par_iter().map(|file| measure_file(file)).collect();
+    let results: Vec<Result<MediaInfo, String>> = arguments.files.par_iter().map(|file| measure_whole(file)).collect();
     let pairs = || arguments.files.iter().zip(&results);
     if json {
         let file = |(path, result): (&PathBuf, &Result<MediaInfo, String>)| json!({ "file": shown(path), "info": result.as_ref().ok(), "error": result.as_ref().err() });

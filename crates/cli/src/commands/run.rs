@@ -53,6 +53,9 @@ pub(crate) struct Arguments {
     /// Render only; the next run finishes.
     #[arg(long)]
     no_finish: bool,
+    /// Decode the pictures of finished takes too: errors, black, frozen, music; with still pictures and a waveform.
+    #[arg(long)]
+    deep: bool,
 }
 
 fn dollars(text: &str) -> Result<Usd, String> {
@@ -71,7 +74,7 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     let standing = desk.standing(&takes);
     let jobs = if arguments.no_finish { Vec::new() } else { standing.iter().filter_map(job).collect() };
     interrupt::finishing();
-    let Finish { finished, failures } = finish(&project, jobs);
+    let Finish { finished, failures } = finish(&project, jobs, arguments.deep);
     let worked = !outcomes.is_empty() || finished.iter().any(|finished| finished.worked);
     if json {
         report_json(&standing, &finished, &outcomes, &failures, worked);
@@ -192,11 +195,7 @@ fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
     say(rows);
     for done in finished {
         for finding in &done.facts.findings {
-            let weight = if finding.weight == Weight::Breach { "breach" } else { "note" };
-            say(format_args!(
-                "{}: {weight} [{}] found {}, promised {}; {}",
-                done.job.take, finding.rule, finding.found, finding.promised, finding.fix
-            ));
+            say(format_args!("{}: {}", done.job.take, crate::output::finding(finding)));
         }
     }
     if !worked {
@@ -313,7 +312,7 @@ fn exit(
     let unknown = |take: &Take| matches!(take.phase, Phase::ChargeUnknown { .. });
     let done = takes.iter().any(|(_, _, take)| matches!(take.phase, Phase::Done(_)));
     let breach =
-        finished.iter().flat_map(|finished| &finished.facts.findings).any(|finding| finding.weight == Weight::Breach);
+        finished.iter().flat_map(|finished| &finished.facts.findings).any(|finding| finding.severity == Weight::Breach);
     if takes.iter().any(|(_, _, take)| unknown(take)) || orphans.iter().any(|take| unknown(take)) {
         Exit::Unknown
     } else if any(|outcome| matches!(outcome, Outcome::Broken(_))) {

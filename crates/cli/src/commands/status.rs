@@ -122,8 +122,8 @@ fn unusable<'t>(project: &Project, takes: &'t BTreeMap<TakeId, Take>) -> Vec<Unu
             let breaches: Vec<String> = facts
                 .findings
                 .iter()
-                .filter(|finding| finding.weight == Weight::Breach)
-                .map(|finding| format!("{}: {}, promised {}", finding.rule, finding.found, finding.promised))
+                .filter(|finding| finding.severity == Weight::Breach)
+                .map(|finding| format!("{}: {}, expected {}", finding.rule, finding.found, finding.expected))
                 .collect();
             (!breaches.is_empty()).then(|| breaches.join("; "))
         }

@@ -72,7 +72,7 @@ pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> 
     desk.add_followers(project, &takes);
     let standing = desk.standing(&takes).into_iter();
     let jobs = standing.filter_map(|(id, prepared, take)| Job::new(id, prepared, take)).collect();
-    let Finish { finished, failures } = finish(project, jobs);
+    let Finish { finished, failures } = finish(project, jobs, false);
     failures.iter().for_each(|(_, failure)| failure.tell());
     let takes: Vec<SelectedTake> =
         finished.into_iter().filter(|finished| finished.job.selected).map(SelectedTake::new).collect();

@@ -1,14 +1,23 @@
 //! Sample entries (ISO/IEC 14496-12, 8.5.2 and 12): what a track is coded in, and what the entry tells of it.
 
 use super::atom::{Atom, inside};
-use super::{Track, esds};
+use super::{Track, avc, colour, esds};
 use crate::{MediaError, plausible_rate};
 
-/// The shape of a picture entry's pixels, where it tells one; what cannot be read in it is no matter.
-pub(super) fn pixel_aspect(entry: Atom<'_>) -> Option<(u32, u32)> {
-    let pasp = inside(entry, 78).ok()?.into_iter().find(|atom| atom.kind == *b"pasp")?;
-    let shape = (pasp.u32(0).ok()?, pasp.u32(4).ok()?);
-    (shape.0 > 0 && shape.1 > 0).then_some(shape)
+/// Reads what a picture entry and its codec's header tell; what cannot be read in them stays unknown.
+pub(super) fn read_picture(entry: Atom<'_>, track: &mut Track) {
+    let boxes = inside(entry, 78).unwrap_or_default();
+    let find = |kind: &[u8; 4]| boxes.iter().find(|atom| atom.kind == *kind);
+    if let Some(esds) = find(b"esds").filter(|_| entry.kind == *b"mp4v") {
+        esds::video_codec(*esds).unwrap_or("mpeg4").clone_into(&mut track.codec);
+    }
+    let header = find(b"avcC").filter(|_| track.codec == "h264").and_then(|avcc| avc::read(avcc.body));
+    let told = find(b"colr").map(|colr| colour::of_box(colr.body)).unwrap_or_default();
+    let header = header.unwrap_or_default();
+    track.colour = colour::first_told(header.colour, told);
+    (track.profile, track.level, track.pixel_format) = (header.profile, header.level, header.pixel_format);
+    let shape = find(b"pasp").and_then(|pasp| pasp.u32(0).ok().zip(pasp.u32(4).ok())).or(header.pixel_aspect);
+    track.pixel_aspect = shape.filter(|shape| shape.0 > 0 && shape.1 > 0).unwrap_or((1, 1));
 }
 
 /// The codec as FFmpeg names it, or the entry's four letters.
@@ -21,6 +30,8 @@ pub(super) fn codec(entry: [u8; 4]) -> String {
         b"mp4v" => "mpeg4".to_owned(),
         b"ap4h" | b"ap4x" | b"apch" | b"apcn" | b"apcs" | b"apco" => "prores".to_owned(),
         b"jpeg" => "mjpeg".to_owned(),
+        b"AVdn" | b"AVdh" => "dnxhd".to_owned(),
+        b"2vuy" | b"yuv2" => "rawvideo".to_owned(),
         b"mp4a" => "aac".to_owned(),
         b"fLaC" => "flac".to_owned(),
         b"Opus" => "opus".to_owned(),
@@ -38,14 +49,20 @@ pub(super) fn codec(entry: [u8; 4]) -> String {
 /// Reads rate and channels from the codec's own header where there is one, else the sample entry; leaves unknown
 /// what is not certain.
 pub(super) fn read_sound(entry: Atom<'_>, track: &mut Track) -> Result<(), MediaError> {
-    let version = entry.u16(8)?;
-    if version > 0 {
-        return Err(MediaError::Unsupported(format!("a QuickTime sound entry of version {version}")));
+    // QuickTime's later versions have other fields, and the codec's header elsewhere.
+    if entry.u16(8)? > 0 {
+        return Ok(());
     }
     let stated = (entry.u32(24)? >> 16, u32::from(entry.u16(16)?));
     let known = match esds::audio_config(entry)? {
         // Decoders go by the entry's rate, which has 16 bits: faster sound says it elsewhere only.
-        Some(config) if config.codec == "aac" && stated.0 > 0 => config.hertz.zip(config.channels),
+        Some(config) if config.codec == "aac" && stated.0 > 0 => {
+            track.profile = config.profile.map(str::to_owned);
+            track.layout = config.channels.and_then(layout).map(str::to_owned);
+            let known = config.hertz.zip(config.channels);
+            track.config = config.specific;
+            known
+        }
         Some(config) => {
             config.codec.clone_into(&mut track.codec);
             None
@@ -59,4 +76,17 @@ pub(super) fn read_sound(entry: Atom<'_>, track: &mut Track) -> Result<(), Media
         return Err(entry.fault("no channels"));
     }
     Ok(())
+}
+
+/// The speakers of MPEG-4's channel configurations (14496-3, table 1.19), as FFmpeg names them.
+fn layout(channels: u32) -> Option<&'static str> {
+    match channels {
+        1 => Some("mono"),
+        2 => Some("stereo"),
+        3 => Some("3.0"),
+        4 => Some("4.0"),
+        5 => Some("5.0"),
+        6 => Some("5.1"),
+        _ => None,
+    }
 }

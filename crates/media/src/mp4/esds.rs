@@ -12,6 +12,10 @@ pub(super) struct AudioConfig {
     pub(super) codec: &'static str,
     pub(super) hertz: Option<u32>,
     pub(super) channels: Option<u32>,
+    /// As FFmpeg names it.
+    pub(super) profile: Option<&'static str>,
+    /// The codec's own header.
+    pub(super) specific: Vec<u8>,
 }
 
 /// Reads the descriptor of an `mp4a` entry; `None` for entries of other codecs.
@@ -25,12 +29,27 @@ pub(super) fn audio_config(entry: Atom<'_>) -> Result<Option<AudioConfig>, Media
     Ok(Some(read(body).ok_or_else(|| esds.fault("its descriptors are cut"))?))
 }
 
-fn read(body: &[u8]) -> Option<AudioConfig> {
+/// The codec of an `mp4v` entry by its object type (14496-1, table 5), as FFmpeg names it.
+pub(super) fn video_codec(esds: Atom<'_>) -> Option<&'static str> {
+    match *decoder_config(esds.body.get(4..)?)?.first()? {
+        0x20 => Some("mpeg4"),
+        0x60..=0x65 => Some("mpeg2video"),
+        0x6a => Some("mpeg1video"),
+        0x6c => Some("mjpeg"),
+        _ => None,
+    }
+}
+
+fn decoder_config(body: &[u8]) -> Option<&[u8]> {
     let stream = descriptor(body, 0x03)?;
     let flags = *stream.get(2)?;
     let depends = if flags & 0x80 != 0 { 2 } else { 0 };
     let clock = if flags & 0x20 != 0 { 2 } else { 0 };
-    let config = descriptor(stream.get(3_usize.checked_add(depends)?.checked_add(clock)?..)?, 0x04)?;
+    descriptor(stream.get(3_usize.checked_add(depends)?.checked_add(clock)?..)?, 0x04)
+}
+
+fn read(body: &[u8]) -> Option<AudioConfig> {
+    let config = decoder_config(body)?;
     let codec = match *config.first()? {
         0x40 | 0x66 | 0x67 | 0x68 => "aac",
         0x69 | 0x6b => "mp3",
@@ -38,7 +57,20 @@ fn read(body: &[u8]) -> Option<AudioConfig> {
     };
     let specific = config.get(13..).and_then(|rest| descriptor(rest, 0x05)).unwrap_or_default();
     let (hertz, channels) = audio_specific(specific).unwrap_or((None, None));
-    Some(AudioConfig { codec, hertz, channels })
+    Some(AudioConfig { codec, hertz, channels, profile: profile(specific), specific: specific.to_vec() })
+}
+
+/// The audio object type (14496-3, table 1.17) in FFmpeg's words.
+fn profile(specific: &[u8]) -> Option<&'static str> {
+    match specific.first()? >> 3 {
+        1 => Some("Main"),
+        2 => Some("LC"),
+        3 => Some("SSR"),
+        4 => Some("LTP"),
+        5 => Some("HE-AAC"),
+        29 => Some("HE-AACv2"),
+        _ => None,
+    }
 }
 
 /// The body of the descriptor with this tag at the start of `bytes`.

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::atom::{Atom, atoms, child, inside};
+use super::shown::Window;
 use crate::MediaError;
 
 /// The most samples of one track: 13 hours at 60 frames a second, 17 of AAC at 48 kHz.
@@ -51,6 +52,56 @@ pub(super) fn timing(stts: Atom<'_>) -> Result<Timing, MediaError> {
     Ok(Timing { ticks, pace })
 }
 
+/// Counts the frames that a window shows, by their time of showing (`stts` and `ctts`, 8.6.1); and tells when the first
+/// of all is shown, in the track's ticks. Of at most `most` frames.
+pub(super) fn shown_frames(
+    stts: Atom<'_>,
+    ctts: Option<Atom<'_>>,
+    most: u64,
+    window: Window,
+) -> Result<(u64, u64), MediaError> {
+    let mut earliest = i128::MAX;
+    let mut offsets =
+        Runs { table: ctts, rows: ctts.map_or(Ok(0), |ctts| ctts.count(4, 8))?, next: 0, left: 0, value: 0 };
+    let mut steps = Runs { table: Some(stts), rows: stts.count(4, 8)?, next: 0, left: 0, value: 0 };
+    let (mut at, mut found): (i128, u64) = (0, 0);
+    for _ in 0..most {
+        let Some(step) = steps.next()? else { break };
+        // Early writers give offsets a sign in version 0 too.
+        let offset = offsets.next()?.map_or(0, |offset| i128::from(offset.cast_signed()));
+        let shown_at = at.saturating_add(offset);
+        earliest = earliest.min(shown_at);
+        found = found.saturating_add(u64::from(window.shows(shown_at)));
+        at = at.saturating_add(step.into());
+    }
+    Ok((found, u64::try_from(earliest).ok().filter(|_| at > 0).unwrap_or(0)))
+}
+
+/// The values of a table of runs (a count and a value a row), one a sample.
+struct Runs<'a> {
+    table: Option<Atom<'a>>,
+    rows: usize,
+    next: usize,
+    left: u32,
+    value: u32,
+}
+
+impl Runs<'_> {
+    fn next(&mut self) -> Result<Option<u32>, MediaError> {
+        let Some(table) = self.table else { return Ok(None) };
+        while self.left == 0 {
+            if self.next >= self.rows {
+                return Ok(None);
+            }
+            let at = table.row(8, self.next, 8)?;
+            (self.left, self.value) = (table.u32(at)?, table.u32(at.saturating_add(4))?);
+            self.next = self.next.saturating_add(1);
+        }
+        self.left = self.left.saturating_sub(1);
+        Ok(Some(self.value))
+    }
+}
+
 /// The first sample entry of `stsd`.
 pub(super) fn first_entry(stsd: Atom<'_>) -> Result<Atom<'_>, MediaError> {
     let entries = inside(stsd, 8)?;
@@ -72,7 +123,7 @@ impl<'a> Sizes<'a> {
     fn read(stsz: Atom<'a>) -> Result<Sizes<'a>, MediaError> {
         let common = stsz.u32(4)?;
         let count = if common == 0 { stsz.count(8, 4)? as u64 } else { stsz.u32(8)?.into() };
-        if count > MAX_SAMPLES {
+        if common == 0 && count > MAX_SAMPLES {
             return Err(MediaError::Limit { what: "samples of one track", found: count, allowed: MAX_SAMPLES });
         }
         Ok(Sizes { stsz, common, count })
@@ -81,9 +132,6 @@ impl<'a> Sizes<'a> {
     fn of(&self, sample: u64) -> Result<u64, MediaError> {
         if sample >= self.count {
             return Err(self.stsz.fault("the chunks hold more samples than there are sizes"));
-        }
-        if self.common != 0 {
-            return Ok(self.common.into());
         }
         let index = usize::try_from(sample).map_err(|_| self.stsz.fault("a sample too far"))?;
         self.stsz.u32(self.stsz.row(12, index, 4)?).map(u64::from)
@@ -103,6 +151,15 @@ pub(crate) struct ChunkTable {
 impl ChunkTable {
     /// Reads the table of a whole `trak` box; every chunk must lie inside the file.
     pub(crate) fn read(trak: &[u8], file_len: u64) -> Result<ChunkTable, MediaError> {
+        ChunkTable::each(trak, file_len, &mut |_| {})
+    }
+
+    /// As [`ChunkTable::read`]; `packet` gets the bytes of each sample in the file, in the table's order.
+    pub(crate) fn each(
+        trak: &[u8],
+        file_len: u64,
+        packet: &mut dyn FnMut(Range<u64>),
+    ) -> Result<ChunkTable, MediaError> {
         let whole = Atom::whole(trak)?;
         let mdia = child(&atoms(whole)?, b"mdia", whole)?;
         let minf = child(&atoms(mdia)?, b"minf", mdia)?;
@@ -115,7 +172,7 @@ impl ChunkTable {
         let runs = read_runs(child(&tables, b"stsc", stbl)?)?;
         let wide = !tables.iter().any(|atom| atom.kind == *b"stco");
         let offsets = child(&tables, if wide { b"co64" } else { b"stco" }, stbl)?;
-        let chunks = read_chunks(offsets, wide, &runs, &sizes, file_len)?;
+        let chunks = read_chunks(offsets, wide, &runs, &sizes, file_len, packet)?;
         Ok(ChunkTable { chunks, offsets_at: offsets.at.saturating_add(8), wide })
     }
 }
@@ -141,6 +198,7 @@ fn read_chunks(
     runs: &[(u32, u32)],
     sizes: &Sizes<'_>,
     file_len: u64,
+    packet: &mut dyn FnMut(Range<u64>),
 ) -> Result<Vec<Range<u64>>, MediaError> {
     let row = if wide { 8 } else { 4 };
     let mut chunks = Vec::new();
@@ -151,16 +209,20 @@ fn read_chunks(
         while let Some(run) = later.next_if(|run| u64::from(run.0) <= (index as u64).saturating_add(1)) {
             in_chunk = run.1;
         }
-        let mut length: u64 = 0;
-        for _ in 0..in_chunk {
-            length = length.saturating_add(sizes.of(sample)?);
-            sample = sample.saturating_add(1);
-        }
         let at = offsets.row(8, index, row)?;
         let start = if wide { u64::from_be_bytes(offsets.array(at)?) } else { offsets.u32(at)?.into() };
-        let end = start.checked_add(length).filter(|end| *end <= file_len);
-        let end =
-            end.ok_or_else(|| offsets.fault(format!("chunk {} passes the end of the file", index.saturating_add(1))))?;
+        let mut end = start;
+        // Samples that are all alike are those of plain sound: a chunk of them is as good as one.
+        let alike = (sizes.common > 0).then(|| u64::from(sizes.common).saturating_mul(in_chunk.into()));
+        for _ in 0..if alike.is_some() { 1 } else { in_chunk } {
+            let next = end.saturating_add(alike.map_or_else(|| sizes.of(sample), Ok)?);
+            if next > file_len {
+                return Err(offsets.fault(format!("chunk {} passes the end of the file", index.saturating_add(1))));
+            }
+            packet(end..next);
+            end = next;
+            sample = sample.saturating_add(alike.map_or(1, |_| in_chunk.into()));
+        }
         chunks.push(start..end);
     }
     if sample != sizes.count {

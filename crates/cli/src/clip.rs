@@ -1,0 +1,303 @@
+//! One clip made ready for the cut, from one reading of it: the picture without sound, proven untouched; its stem; what
+//! was heard and seen.
+//!
+//! What the tables of an MP4 tell goes through safe code; FFmpeg takes the rest, piece by piece.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use seedpost_core::content::{Look, judge_picture, judge_sound};
+use seedpost_core::media::MediaInfo;
+use seedpost_core::spec::{self, DurationCheck, Finding, Promise, Sounding, durations, picture_samples};
+use seedpost_core::time::{Rounding, SampleRate, Samples};
+use seedpost_media::decode::Sink;
+use seedpost_media::hear::{Heard, Hearing, Wants};
+use seedpost_media::mp4::{Movie, TrackKind};
+use seedpost_media::pass::{self, Coded};
+use seedpost_media::wav::Label;
+use seedpost_media::worker::{LookOrder, RewrapOrder, SoundFate, SoundOrder, WorkerError};
+use seedpost_media::{MediaError, strip};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::project::{open_plain, temporary, with_worker, write_by_name, write_whole};
+use crate::waveform;
+
+/// The most still pictures of a clip.
+const STILLS: u32 = 12;
+/// Samples a channel that are read at once of what FFmpeg decoded.
+const BLOCK: usize = 4096;
+
+/// What is to be made of a clip.
+pub(crate) struct Order<'a> {
+    pub(crate) clip: &'a Path,
+    pub(crate) info: &'a MediaInfo,
+    /// Where the picture without sound goes.
+    pub(crate) picture: Option<&'a Path>,
+    /// Where the stem goes, and what it says of itself.
+    pub(crate) stem: Option<(&'a Path, &'a Label)>,
+    /// Whether the picture is decoded, and the sound listened to.
+    pub(crate) deep: bool,
+    /// The folder for still pictures and the waveform.
+    pub(crate) pictures: Option<&'a Path>,
+}
+
+/// What was made of a clip and found in it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Content {
+    /// The coded picture, and that it is the same without sound.
+    pub(crate) proof: Option<Proof>,
+    /// What was heard, up to the end of the picture.
+    pub(crate) sound: Option<Heard>,
+    /// What was seen; absent where nobody looked.
+    pub(crate) look: Option<Look>,
+    /// The outline of the sound as a drawing, in the folder for pictures.
+    pub(crate) waveform: Option<String>,
+    /// SHA-256 of the stem, and its number of channels.
+    #[serde(skip)]
+    pub(crate) stem: Option<(String, u16)>,
+}
+
+/// The coded picture before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Proof {
+    /// What was hashed.
+    pub(crate) of: String,
+    /// How many packets there are.
+    pub(crate) packets: u64,
+    /// SHA-256 of the packets as they were delivered.
+    pub(crate) sha256_before: String,
+    /// SHA-256 of the packets as they were read again from the picture without sound; absent where none was made.
+    pub(crate) sha256_after: Option<String>,
+}
+
+impl Proof {
+    fn new(before: Coded, after: Option<String>) -> Proof {
+        let of = "all packets of the picture, in the order in which they are decoded".to_owned();
+        Proof { of, packets: before.packets, sha256_before: before.sha256, sha256_after: after }
+    }
+}
+
+impl Content {
+    /// All that is wrong with a clip, as far as was looked.
+    pub(crate) fn findings(&self, info: &MediaInfo, promise: &Promise, durations: &[DurationCheck]) -> Vec<Finding> {
+        let mut findings = spec::compare(info, promise);
+        let sound = self.sound.as_ref().filter(|_| promise.sound != Some(false));
+        let mut content: Vec<Finding> = durations.iter().filter_map(DurationCheck::finding).collect();
+        content.extend(self.look.iter().flat_map(judge_picture));
+        content.extend(
+            sound.into_iter().flat_map(|heard| judge_sound(&heard.levels, &heard.loudness, heard.music.as_ref())),
+        );
+        findings.extend(promise.weigh(content));
+        findings
+    }
+}
+
+/// The clip beside the sounds that were supplied for it.
+pub(crate) fn beside(info: &MediaInfo, sounds: &[Sounding]) -> Vec<DurationCheck> {
+    let length = info.video.as_ref().and_then(|video| Some((video.frames?, video.rate?)));
+    length.map(|(frames, rate)| durations(frames, rate, sounds)).unwrap_or_default()
+}
+
+/// The length of a clip's stems: exactly that of its picture, at 48 kHz.
+pub(crate) fn stem_length(info: &MediaInfo) -> Option<Samples> {
+    let video = info.video.as_ref()?;
+    let by_time = || video.duration.and_then(|time| Rounding::Nearest.divide(u128::from(time.0) * 48, 1000));
+    picture_samples(video, SampleRate::HZ_48000).or_else(|| by_time().map(Samples))
+}
+
+/// The name of a clip's picture without sound: MOV stays MOV, and so do codecs that MP4 does not take.
+pub(crate) fn picture_name(info: &MediaInfo) -> &'static str {
+    let codec = info.video.as_ref().map_or("", |video| video.codec.as_str());
+    let is_mov = info.container == "mov" || matches!(codec, "prores" | "dnxhd" | "mjpeg" | "rawvideo" | "png");
+    if is_mov { "picture.mov" } else { "picture.mp4" }
+}
+
+/// Makes what is ordered. What goes wrong leaves no file under its name.
+pub(crate) fn make(order: &Order<'_>) -> Result<Content, MediaError> {
+    let length = stem_length(order.info)
+        .ok_or_else(|| MediaError::Unsupported("it has no picture of known length".to_owned()))?;
+    let mut source = open_plain(order.clip)?;
+    let movie = match Movie::read(&mut source) {
+        // Where the tables cannot be used to copy the picture, FFmpeg may.
+        Ok(movie) => strip::is_possible(&movie).map(|possible| Some(movie).filter(|_| possible))?,
+        Err(MediaError::Unsupported(_)) => None,
+        Err(error) => return Err(error),
+    };
+    let mut content = match &movie {
+        Some(movie) => read_once(order, &mut source, movie, length)?,
+        None => Content { proof: rewrap(order)?, ..hear_through_ffmpeg(order, length)? },
+    };
+    if order.deep || order.pictures.is_some() {
+        content.look = Some(look(order)?);
+    }
+    if let Some((folder, heard)) = order.pictures.zip(content.sound.as_ref()) {
+        content.waveform = waveform::write(folder, heard, order.info)?;
+    }
+    Ok(content)
+}
+
+fn wants(order: &Order<'_>) -> Wants {
+    Wants { wave: order.pictures.is_some(), speech: order.pictures.is_some(), music: order.deep }
+}
+
+/// The fast way: picture and sound from one reading.
+fn read_once(order: &Order<'_>, source: &mut File, movie: &Movie, length: Samples) -> Result<Content, MediaError> {
+    let sound = movie.first(TrackKind::Sound).filter(|track| pass::is_decoded(track)).and_then(|track| track.sound);
+    let Some((rate, channels)) = sound else {
+        let proof = copy_picture(order, |out| Ok((pass::read(source, movie, out, None)?.0, ())))?.0;
+        return Ok(Content { proof: Some(proof), ..hear_through_ffmpeg(order, length)? });
+    };
+    // More than the stem needs is not decoded; of another rate, a little more for the resampler.
+    let most = Rounding::Up.divide(u128::from(length.0) * u128::from(rate.hertz()), 48_000).unwrap_or(0);
+    let most = Samples(most.saturating_add(u64::from(rate.hertz() / 10)));
+    let (proof, (heard, stem)) = copy_picture(order, |picture| {
+        with_stem(order, |stem| {
+            let mut hearing = Hearing::begin(rate, channels as usize, length, stem, wants(order))?;
+            let (coded, decoded) = pass::read(source, movie, picture, Some((&mut |block| hearing.add(block), most)))?;
+            let (mut heard, stem) = hearing.end()?;
+            (heard.levels.decode_errors, heard.levels.decode_error_at) = (decoded.errors, decoded.first_error);
+            Ok((coded, (heard, stem.map(|stem| (stem.digest(), channels_of(channels))))))
+        })
+    })?;
+    Ok(Content { proof: Some(proof), sound: Some(heard), stem, ..Content::default() })
+}
+
+fn channels_of(channels: u32) -> u16 {
+    u16::try_from(channels).unwrap_or(u16::MAX)
+}
+
+/// Writes the picture without sound, where it is wanted, and reads it again before it gets its name.
+fn copy_picture<T>(
+    order: &Order<'_>,
+    read: impl FnOnce(Option<&mut dyn Write>) -> Result<(Coded, T), MediaError>,
+) -> Result<(Proof, T), MediaError> {
+    let Some(path) = order.picture else {
+        let (coded, other) = read(None)?;
+        return Ok((Proof::new(coded, None), other));
+    };
+    write_whole(path, |out: &mut BufWriter<&File>| {
+        let (coded, other) = read(Some(out))?;
+        out.flush()?;
+        let mut written: &File = out.get_ref();
+        let again = pass::coded_picture(&mut written)?;
+        Ok((prove(coded, again)?, other))
+    })
+}
+
+/// Opens the stem, where one is wanted, for as long as it is written.
+fn with_stem<T>(
+    order: &Order<'_>,
+    make: impl FnOnce(Option<(Hashing<'_, BufWriter<&File>>, &Label)>) -> Result<T, MediaError>,
+) -> Result<T, MediaError> {
+    match order.stem {
+        Some((path, label)) => write_whole(path, |out| make(Some((Hashing::new(out), label)))),
+        None => make(None),
+    }
+}
+
+fn prove(before: Coded, after: Coded) -> Result<Proof, MediaError> {
+    if before != after {
+        return Err(std::io::Error::other("the copied picture is not what was read").into());
+    }
+    Ok(Proof::new(before, Some(after.sha256)))
+}
+
+/// Hashes what it passes on.
+struct Hashing<'a, W> {
+    out: &'a mut W,
+    hash: Sha256,
+}
+
+impl<'a, W> Hashing<'a, W> {
+    fn new(out: &'a mut W) -> Hashing<'a, W> {
+        Hashing { out, hash: Sha256::new() }
+    }
+
+    fn digest(self) -> String {
+        format!("{:x}", self.hash.finalize())
+    }
+}
+
+impl<W: Write> Write for Hashing<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn failed(error: WorkerError) -> MediaError {
+    MediaError::Unsupported(error.to_string())
+}
+
+/// Lets FFmpeg copy the picture, where it is wanted.
+fn rewrap(order: &Order<'_>) -> Result<Option<Proof>, MediaError> {
+    order.picture.map(|path| wrap(order.clip, path, SoundFate::Drop)).transpose()
+}
+
+/// Wraps a clip anew, the picture as it is, which is read again before the copy gets its name.
+pub(crate) fn wrap(clip: &Path, path: &Path, sound: SoundFate) -> Result<Proof, MediaError> {
+    let source = clip.canonicalize()?;
+    write_by_name(path, MediaError::Io, |out| {
+        let order = RewrapOrder { source, out: out.to_owned(), sound };
+        let copied = with_worker(|worker| worker.rewrap(order)).map_err(failed)?;
+        let before = Coded { packets: copied.packets, sha256: copied.sha256 };
+        prove(before, pass::coded_picture(&mut File::open(out)?)?)
+    })
+}
+
+/// Lets FFmpeg decode the sound, where there is any, and hears it as any other.
+fn hear_through_ffmpeg(order: &Order<'_>, length: Samples) -> Result<Content, MediaError> {
+    if order.info.audio.is_none() {
+        return Ok(Content::default());
+    }
+    let decoded = temporary(order.stem.map(|(path, _)| path))?;
+    let sound = SoundOrder { source: order.clip.canonicalize()?, out: decoded.path().to_owned() };
+    let facts = with_worker(|worker| worker.sound(sound)).map_err(failed)?;
+    let channels = facts.channels as usize;
+    let mut raw = BufReader::new(File::open(decoded.path())?);
+    let (heard, stem) = with_stem(order, |stem| {
+        let mut hearing = Hearing::begin(facts.rate, channels, length, stem, wants(order))?;
+        each_block(&mut raw, channels, &mut |block| hearing.add(block))?;
+        let (heard, stem) = hearing.end()?;
+        Ok((heard, stem.map(|stem| (stem.digest(), channels_of(facts.channels)))))
+    })?;
+    Ok(Content { sound: Some(heard), stem, ..Content::default() })
+}
+
+/// Reads interleaved floats as planes, block by block.
+fn each_block(raw: &mut impl std::io::Read, channels: usize, take: Sink<'_>) -> Result<(), MediaError> {
+    let frame = channels.max(1) * 4;
+    let mut bytes = Vec::new();
+    let mut planes = vec![Vec::with_capacity(BLOCK); channels.max(1)];
+    loop {
+        bytes.clear();
+        raw.by_ref().take((BLOCK * frame) as u64).read_to_end(&mut bytes)?;
+        if bytes.len() < frame {
+            return Ok(());
+        }
+        for (channel, plane) in planes.iter_mut().enumerate() {
+            plane.clear();
+            let samples = bytes.as_chunks::<4>().0.iter().skip(channel).step_by(channels.max(1));
+            plane.extend(samples.map(|sample| f32::from_le_bytes(*sample)));
+        }
+        let block: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
+        take(&block)?;
+    }
+}
+
+fn look(order: &Order<'_>) -> Result<Look, MediaError> {
+    let folder = order.pictures.map(|folder| -> Result<PathBuf, MediaError> {
+        std::fs::create_dir_all(folder)?;
+        Ok(folder.canonicalize()?)
+    });
+    let frames = order.info.video.as_ref().and_then(|video| video.frames);
+    let look = LookOrder { source: order.clip.canonicalize()?, pictures: folder.transpose()?, count: STILLS, frames };
+    with_worker(|worker| worker.look(look)).map_err(failed)
+}

@@ -1,0 +1,375 @@
+//! `finish`: any model's clips made ready for the cut: probe, compare, lane, stem, checks.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use rayon::prelude::*;
+use seedpost_core::lane::{Intent, Lane};
+use seedpost_core::media::MediaInfo;
+use seedpost_core::spec::{self, DurationCheck, Finding, Mend, Promise, Sounding, Weight};
+use seedpost_core::time::{FrameRate, Frames, Samples, Timecode};
+use seedpost_core::timeline::record_samples;
+use seedpost_media::MediaError;
+use seedpost_media::wav::Label;
+use seedpost_media::worker::SoundFate;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::assets::{measure_file, measure_whole};
+use crate::clip::{self, Content, Order, Proof};
+use crate::output::{Exit, Failure, result_json, say, shown, table};
+use crate::progress::{Bar, Style};
+use crate::project::{digest_text, refuse_overwrite, write_whole};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Clips of any model.
+    #[arg(required = true, value_name = "CLIP")]
+    clips: Vec<PathBuf>,
+    /// Where a folder for each clip goes.
+    #[arg(long, value_name = "FOLDER", default_value = "finished")]
+    out: PathBuf,
+    /// Deliver the sound as it is, or take it off; without it the intent decides, else it is kept.
+    #[arg(long, value_parser = lane)]
+    lane: Option<Lane>,
+    /// What the clips are for.
+    #[arg(long, value_parser = intent)]
+    intent: Option<Intent>,
+    /// What the clips were promised to be: seedance-2.0, seedance-1.5-pro, any, or a file of your own.
+    #[arg(long, default_value = "any")]
+    profile: String,
+    /// The length that was asked for, in frames.
+    #[arg(long)]
+    frames: Option<u64>,
+    /// The size that was asked for, such as 1280x720.
+    #[arg(long, value_parser = size)]
+    size: Option<(u32, u32)>,
+    /// No sound was asked for.
+    #[arg(long)]
+    silent: bool,
+    /// What a breach does: be told; end with exit code 4; or be mended in a copy where that is possible, picture untouched.
+    #[arg(long, value_enum, default_value = "warn")]
+    mode: Mode,
+    /// Decode the picture too: errors, black, frozen; and look for music.
+    #[arg(long)]
+    deep: bool,
+    /// Make still pictures, a contact sheet and a waveform.
+    #[arg(long)]
+    pictures: bool,
+    /// A sound that was supplied for the clips; may be given several times.
+    #[arg(long, value_name = "SOUND")]
+    reference: Vec<PathBuf>,
+    /// The timecode of the first frame, where a clip has none of its own.
+    #[arg(long, default_value = "01:00:00:00")]
+    start: String,
+    /// Replace what stands in the clips' folders already.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    Warn,
+    Fail,
+    Fix,
+}
+
+fn lane(text: &str) -> Result<Lane, String> {
+    Lane::parse(text).ok_or_else(|| "use keep or strip".to_owned())
+}
+
+fn intent(text: &str) -> Result<Intent, String> {
+    Intent::parse(text).ok_or_else(|| format!("use {}", Intent::ALLOWED))
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    parsed.ok_or_else(|| "such as 1280x720".to_owned())
+}
+
+/// A clip's `facts.json`.
+#[derive(Debug, Serialize)]
+struct Facts {
+    schema: &'static str,
+    clip: String,
+    lane: Lane,
+    reason: String,
+    promise: Promise,
+    info: MediaInfo,
+    findings: Vec<Finding>,
+    durations: Vec<DurationCheck>,
+    /// The picture without sound, in the clip's folder; absent where the sound is kept.
+    picture: Option<String>,
+    stem: Option<Stem>,
+    #[serde(flatten)]
+    content: Content,
+    fixed: Option<Fixed>,
+}
+
+#[derive(Debug, Serialize)]
+struct Stem {
+    file: String,
+    channels: u16,
+    samples: Samples,
+    time_reference: Samples,
+    sha256: String,
+}
+
+/// A copy in which something was mended.
+#[derive(Debug, Serialize)]
+struct Fixed {
+    file: String,
+    proof: Proof,
+    /// What is still to be told about it.
+    findings: Vec<Finding>,
+}
+
+/// What all clips have in common.
+struct Desk<'a> {
+    arguments: &'a Arguments,
+    promise: Promise,
+    lane: Lane,
+    reason: String,
+    sounds: Vec<Sounding>,
+}
+
+pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exit, Failure> {
+    let desk = prepare(arguments)?;
+    let folders = folders(arguments)?;
+    let bar = Bar::new(style);
+    bar.begin("finishing", folders.len());
+    let work = || arguments.clips.par_iter().zip(&folders);
+    let results: Vec<Result<Facts, Failure>> = work()
+        .map(|(clip, folder)| {
+            let result = finish(&desk, clip, folder);
+            bar.step();
+            result
+        })
+        .collect();
+    bar.end();
+    if json {
+        let clip = |(folder, result): (&PathBuf, &Result<Facts, Failure>)| match result {
+            Ok(facts) => json!({ "folder": shown(folder), "facts": facts, "error": null }),
+            Err(failure) => json!({ "folder": shown(folder), "facts": null, "error": failure.json() }),
+        };
+        result_json("finish", json!({ "clips": folders.iter().zip(&results).map(clip).collect::<Vec<_>>() }));
+    } else {
+        report(&folders, &results);
+    }
+    results.iter().filter_map(|result| result.as_ref().err()).for_each(Failure::tell);
+    Ok(exit(arguments.mode, &results))
+}
+
+fn exit(mode: Mode, results: &[Result<Facts, Failure>]) -> Exit {
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    let breach = |facts: &Facts| {
+        let left = facts.fixed.as_ref().map_or(&facts.findings, |fixed| &fixed.findings);
+        left.iter().any(|finding| finding.severity == Weight::Breach)
+    };
+    if failed > 0 {
+        let first = results.iter().find_map(|result| result.as_ref().err().map(Failure::exit));
+        return if failed < results.len() { Exit::Partly } else { first.unwrap_or(Exit::Media) };
+    }
+    let broken = mode != Mode::Warn && results.iter().flatten().any(breach);
+    if broken { Exit::Media } else { Exit::Done }
+}
+
+fn prepare(arguments: &Arguments) -> Result<Desk<'_>, Failure> {
+    let mut promise = profile(&arguments.profile)?;
+    promise.frames = arguments.frames.map(Frames).or(promise.frames);
+    promise.size = arguments.size.or(promise.size);
+    if arguments.silent {
+        promise.sound = Some(false);
+    }
+    let (lane, why) = match (arguments.lane, arguments.intent) {
+        (Some(lane), _) => (lane, "the command line says so".to_owned()),
+        (None, Some(intent)) => (intent.lane(), format!("intent {intent:?}").to_lowercase()),
+        (None, None) => (Lane::Keep, "no intent given".to_owned()),
+    };
+    if arguments.intent == Some(Intent::Broadcast) && lane == Lane::Keep {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a broadcast deliverable carries no model audio",
+            "leave --lane away, or say --lane strip",
+        ));
+    }
+    let sounds = (1..).zip(&arguments.reference).map(|(number, path)| sound(number, path)).collect::<Result<_, _>>()?;
+    Ok(Desk { arguments, promise, lane, reason: format!("{}: {why}", lane.as_str()), sounds })
+}
+
+/// A built-in profile, or that of a file.
+fn profile(name: &str) -> Result<Promise, Failure> {
+    if let Some(promise) = Promise::built_in(name) {
+        return Ok(promise);
+    }
+    let path = Path::new(name);
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let names: Vec<&str> = Promise::names().collect();
+        let message = format!("{name} is no built-in profile, and cannot be read as a file: {error}");
+        Failure::new(Exit::Usage, message, format!("use {}, or a file of your own", names.join(", ")))
+    })?;
+    Promise::parse(&text).map_err(|faults| Failure::of_faults(path.display(), faults))
+}
+
+fn sound(number: usize, path: &Path) -> Result<Sounding, Failure> {
+    let info = measure_file(path).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("{}: {error}", path.display()), "replace it with a whole file")
+    })?;
+    let length = info.audio.and_then(|audio| Some((audio.samples?, audio.sample_rate)));
+    let (length, rate) = length.ok_or_else(|| {
+        Failure::new(Exit::Invalid, format!("{} has no sound of known length", path.display()), "see `seedpost probe`")
+    })?;
+    Ok(Sounding { name: format!("REF{number} ({})", path.display()), length, rate })
+}
+
+/// A folder for each clip, named after it.
+fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
+    let mut names = BTreeSet::new();
+    let mut folders = Vec::new();
+    for clip in &arguments.clips {
+        let name = clip.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if name.is_empty() || !names.insert(name.to_lowercase()) {
+            let message = format!("two clips are named {name:?}, or it has no name: {}", clip.display());
+            return Err(Failure::new(Exit::Usage, message, "finish them apart, each with its own --out"));
+        }
+        let folder = arguments.out.join(name);
+        for file in ["facts.json", "picture.mp4", "picture.mov", "stem.wav", "fixed.mp4"] {
+            refuse_overwrite(&folder.join(file), arguments.force, &[clip])?;
+        }
+        folders.push(folder);
+    }
+    Ok(folders)
+}
+
+fn finish(desk: &Desk<'_>, path: &Path, folder: &Path) -> Result<Facts, Failure> {
+    let info = measure_whole(path).map_err(|error| {
+        Failure::new(Exit::Media, format!("{}: {error}", path.display()), "ask for the clip again, or render another")
+    })?;
+    make(desk, path, folder, info).map_err(|error| {
+        let exit = if matches!(error, MediaError::Io(_)) { Exit::Internal } else { Exit::Media };
+        Failure::new(exit, format!("failed to finish {}: {error}", path.display()), "see `seedpost probe`")
+    })
+}
+
+fn make(desk: &Desk<'_>, path: &Path, folder: &Path, info: MediaInfo) -> Result<Facts, MediaError> {
+    let arguments = desk.arguments;
+    let picture = (desk.lane == Lane::Strip).then(|| clip::picture_name(&info).to_owned());
+    // A stem has one channel or two; other sound is only measured.
+    let channels = info.audio.as_ref().map_or(0, |audio| audio.channels);
+    let label = label(desk, path, &info, channels)?;
+    let (picture_path, stem_path, pictures) =
+        (picture.as_ref().map(|name| folder.join(name)), folder.join("stem.wav"), folder.join("pictures"));
+    let mut content = clip::make(&Order {
+        clip: path,
+        info: &info,
+        picture: picture_path.as_deref(),
+        stem: (1..=2).contains(&channels).then_some((&stem_path, &label)),
+        deep: arguments.deep,
+        pictures: arguments.pictures.then_some(&pictures),
+    })?;
+    let durations = clip::beside(&info, &desk.sounds);
+    let findings = content.findings(&info, &desk.promise, &durations);
+    let fixed = if arguments.mode == Mode::Fix { fix(desk, path, folder, &findings)? } else { None };
+    let stem = content.stem.take().map(|(sha256, channels)| Stem {
+        file: "stem.wav".to_owned(),
+        channels,
+        samples: clip::stem_length(&info).unwrap_or_default(),
+        time_reference: Samples(label.time_reference),
+        sha256,
+    });
+    let facts = Facts {
+        schema: "seedpost.clip/1",
+        clip: shown(path),
+        lane: desk.lane,
+        reason: desk.reason.clone(),
+        promise: desk.promise.clone(),
+        info,
+        findings,
+        durations,
+        picture,
+        stem,
+        content,
+        fixed,
+    };
+    write_whole(&folder.join("facts.json"), |out| {
+        serde_json::to_writer_pretty(out, &facts).map_err(std::io::Error::from)
+    })?;
+    Ok(facts)
+}
+
+/// Mends in a copy what can be mended.
+fn fix(desk: &Desk<'_>, path: &Path, folder: &Path, findings: &[Finding]) -> Result<Option<Fixed>, MediaError> {
+    let mend = findings.iter().filter_map(Finding::mend).max();
+    let Some(mend) = mend else { return Ok(None) };
+    let fate = match (desk.lane, mend) {
+        (Lane::Strip, _) => SoundFate::Drop,
+        (Lane::Keep, Mend::Wrap) => SoundFate::Copy,
+        (Lane::Keep, Mend::Sound) => SoundFate::Encode,
+    };
+    let copy = folder.join("fixed.mp4");
+    let proof = clip::wrap(path, &copy, fate)?;
+    let info = measure_whole(&copy).map_err(MediaError::Unsupported)?;
+    let mut promise = desk.promise.clone();
+    if fate == SoundFate::Drop {
+        promise.sound = Some(false);
+    }
+    Ok(Some(Fixed { file: "fixed.mp4".to_owned(), proof, findings: spec::compare(&info, &promise) }))
+}
+
+/// What the stem says of itself.
+fn label(desk: &Desk<'_>, path: &Path, info: &MediaInfo, channels: u32) -> Result<Label, MediaError> {
+    let rate = info.video.as_ref().and_then(|video| video.rate).unwrap_or(FrameRate::FPS_24);
+    let text = info.timecode.as_ref().map_or(desk.arguments.start.as_str(), |timecode| timecode.start.as_str());
+    let start = Timecode::parse(text, rate).map_err(|error| MediaError::Unsupported(error.to_string()))?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let role = if desk.lane == Lane::Keep { "MIX" } else { "GUIDE" };
+    let now = jiff::Timestamp::now().to_string();
+    Ok(Label {
+        project: String::new(),
+        scene: name.clone(),
+        take: 1,
+        unique_id: digest_text(&format!("{name} {now}")).chars().take(32).collect(),
+        tape: name,
+        tracks: if channels == 1 { vec![role.to_owned()] } else { vec![format!("{role}-L"), format!("{role}-R")] },
+        note: String::new(),
+        date: now.get(..10).unwrap_or_default().to_owned(),
+        time: now.get(11..19).unwrap_or_default().to_owned(),
+        start,
+        time_reference: record_samples(start.frames(), start).unwrap_or_default().0,
+    })
+}
+
+fn report(folders: &[PathBuf], results: &[Result<Facts, Failure>]) {
+    let done = || folders.iter().zip(results).filter_map(|(folder, result)| Some((folder, result.as_ref().ok()?)));
+    let mut rows = table(["CLIP", "LANE", "PICTURE", "LOUDNESS", "TRUE PEAK", "FINDINGS", "FOLDER"]);
+    for (folder, facts) in done() {
+        let loudness = facts.content.sound.as_ref().map(|heard| heard.loudness).unwrap_or_default();
+        let number =
+            |value: Option<f64>, unit: &str| value.map_or("–".to_owned(), |value| format!("{value:.1} {unit}"));
+        let picture = facts.info.video.as_ref().map_or(String::new(), |video| {
+            let frames = video.frames.map_or("?".to_owned(), |frames| frames.0.to_string());
+            format!("{} {}×{} {frames} frames", video.codec, video.width, video.height)
+        });
+        rows.add_row([
+            facts.clip.clone(),
+            facts.lane.as_str().to_owned(),
+            picture,
+            number(loudness.integrated_lufs, "LUFS"),
+            number(loudness.true_peak_dbtp, "dBTP"),
+            facts.findings.len().to_string(),
+            shown(folder),
+        ]);
+    }
+    if rows.row_count() > 0 {
+        say(rows);
+    }
+    for (_, facts) in done() {
+        for finding in &facts.findings {
+            say(format_args!("{}: {}", facts.clip, crate::output::finding(finding)));
+        }
+        if let Some(fixed) = &facts.fixed {
+            say(format_args!("{}: mended in {}; {} findings left", facts.clip, fixed.file, fixed.findings.len()));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Sound of any rate brought to 48 kHz block by block.
+
+use audioadapter_buffers::direct::SequentialSliceOfVecs;
+use rubato::{Fft, FixedSync, Resampler};
+use seedpost_core::time::SampleRate;
+
+use crate::MediaError;
+use crate::decode::Sink;
+
+/// Samples that are converted at once.
+const CHUNK: usize = 1024;
+
+/// Converts to 48 kHz, about half a sample late; sound at 48 kHz passes as it is.
+pub(crate) struct To48 {
+    resampler: Option<Fft<f32>>,
+    rate: SampleRate,
+    channels: usize,
+    waiting: Vec<Vec<f32>>,
+    /// Samples of the resampler's own lead that are still to be dropped.
+    lead: usize,
+    /// Samples that came in.
+    taken: u64,
+    /// Samples that went out.
+    given: u64,
+}
+
+impl To48 {
+    pub(crate) fn new(rate: SampleRate, channels: usize) -> Result<To48, MediaError> {
+        let to = SampleRate::HZ_48000;
+        let mut resampler = None;
+        let mut lead = 0;
+        if rate != to {
+            let made = Fft::<f32>::new(rate.hertz() as usize, to.hertz() as usize, CHUNK, channels, FixedSync::Both);
+            let made = made.map_err(|error| failed(rate, &error))?;
+            lead = made.output_delay();
+            resampler = Some(made);
+        }
+        Ok(To48 { resampler, rate, channels, waiting: vec![Vec::new(); channels], lead, taken: 0, given: 0 })
+    }
+
+    /// Takes a block; hands over what is ready.
+    pub(crate) fn add(&mut self, block: &[&[f32]], sink: Sink<'_>) -> Result<(), MediaError> {
+        if self.resampler.is_none() {
+            return sink(block);
+        }
+        if block.len() != self.channels {
+            return Err(MediaError::Unsupported("sound whose number of channels changes".to_owned()));
+        }
+        self.taken += block.first().map_or(0, |plane| plane.len()) as u64;
+        self.waiting.iter_mut().zip(block).for_each(|(waiting, plane)| waiting.extend_from_slice(plane));
+        self.convert(sink)
+    }
+
+    /// Hands over the rest: together as long as what came in, to the nearest sample.
+    pub(crate) fn end(mut self, sink: Sink<'_>) -> Result<(), MediaError> {
+        if self.resampler.is_none() {
+            return Ok(());
+        }
+        let wanted = u128::from(self.taken) * 48_000;
+        let wanted = seedpost_core::time::Rounding::Nearest.divide(wanted, self.rate.hertz().into()).unwrap_or(0);
+        while self.given < wanted {
+            let left = wanted - self.given;
+            self.waiting.iter_mut().for_each(|waiting| waiting.resize(waiting.len() + CHUNK, 0.0));
+            self.convert(&mut |block| {
+                let length = block.first().map_or(0, |plane| plane.len());
+                let length = usize::try_from(left).map_or(length, |left| left.min(length));
+                let block: Vec<&[f32]> = block.iter().filter_map(|plane| plane.get(..length)).collect();
+                sink(&block)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn convert(&mut self, sink: Sink<'_>) -> Result<(), MediaError> {
+        let Some(resampler) = &mut self.resampler else { return Ok(()) };
+        let needed = resampler.input_frames_next();
+        while self.waiting.first().is_some_and(|waiting| waiting.len() >= needed) {
+            let input = SequentialSliceOfVecs::new(&self.waiting, self.channels, needed);
+            let input = input.map_err(|error| failed(self.rate, &error))?;
+            let output = resampler.process(&input, None).map_err(|error| failed(self.rate, &error))?.take_data();
+            self.waiting.iter_mut().for_each(|waiting| drop(waiting.drain(..needed)));
+            let frames = output.len() / self.channels.max(1);
+            let skip = self.lead.min(frames);
+            self.lead -= skip;
+            let plane = |index: usize| -> Vec<f32> {
+                output.iter().skip(index + skip * self.channels).step_by(self.channels).copied().collect()
+            };
+            let planes: Vec<Vec<f32>> = (0..self.channels).map(plane).collect();
+            let planes: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
+            self.given += (frames - skip) as u64;
+            sink(&planes)?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(rate: SampleRate, error: &dyn std::error::Error) -> MediaError {
+    MediaError::Unsupported(format!("resampling from {} Hz: {error}", rate.hertz()))
+}
