@@ -9,9 +9,17 @@ mod colour;
 
 pub mod last_frame;
 
+pub mod look;
+
 mod picture;
 
 pub mod probe;
+
+pub mod rewrap;
+
+pub mod sound;
+
+mod shown;
 
 mod source;
 

@@ -40,7 +40,16 @@ fn block(luma: &mut [u8], stride: usize, width: usize, height: usize, number: u3
     }
 }
 
-fn write(luma: &mut [u8], stride: usize, height: usize, at: (usize, usize), scale: usize, width: usize, text: &str) {
+/// Writes a line of text into a plane of luma, at a place and a size in pixels a dot; what does not fit is left out.
+pub(crate) fn write(
+    luma: &mut [u8],
+    stride: usize,
+    height: usize,
+    at: (usize, usize),
+    scale: usize,
+    width: usize,
+    text: &str,
+) {
     for (index, letter) in text.chars().enumerate() {
         let glyph = font8x8::BASIC_FONTS.get(letter).or_else(|| font8x8::LATIN_FONTS.get(letter)).unwrap_or([0x7e; 8]);
         let left = at.0 + index * 8 * scale;

@@ -1,10 +1,12 @@
 //! Measures what the safe readers do not know: fragmented MP4, WebM, MPEG-TS, odd codecs.
 
+mod names;
+
 use std::path::Path;
 
 use ffmpeg_next::rescale::Rescale;
-use ffmpeg_next::{Dictionary, Rational, codec, format, media, packet};
-use seedpost_core::media::{AudioInfo, MediaInfo, VideoInfo};
+use ffmpeg_next::{Dictionary, DictionaryRef, Packet, Rational, codec, format, media, packet};
+use seedpost_core::media::{AudioInfo, ColourInfo, MediaInfo, TimecodeInfo, Tracks, VideoInfo};
 use seedpost_core::time::{ClockTime, FrameRate, Frames, Rounding, SampleRate, Samples};
 
 use crate::AvError;
@@ -26,8 +28,6 @@ pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
     let bytes = std::fs::metadata(path)?.len();
     let mut input = open(path)?;
     // The picture on a record's cover does not make it a film.
-    let is_cover =
-        |stream: &format::stream::Stream<'_>| stream.disposition().contains(format::stream::Disposition::ATTACHED_PIC);
     let film = input.streams().best(media::Type::Video).filter(|stream| !is_cover(stream)).map(|stream| stream.index());
     let has_film = film.is_some();
     let brand = input.metadata().get("major_brand").map(str::to_owned);
@@ -47,10 +47,51 @@ pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
     }
     let video = film.and_then(|index| input.stream(index));
     let video = video.map(|stream| read_video(&stream, &counts)).transpose()?;
-    let audio =
-        input.streams().best(media::Type::Audio).and_then(|stream| read_audio(&stream).transpose()).transpose()?;
+    let audio = input.streams().best(media::Type::Audio);
+    let audio = audio.and_then(|stream| read_audio(&stream, &counts).transpose()).transpose()?;
+    let lengths = input.streams().filter(|stream| !is_cover(stream)).filter_map(|stream| {
+        let length = duration(&stream, counts.get(stream.index()).copied().unwrap_or_default());
+        length.map(|length| length.0)
+    });
+    let longest = lengths.max().unwrap_or(0);
     let fragmented = container == "mp4" && input.streams().all(|stream| stream.frames() == 0);
-    Ok(MediaInfo { video, audio, fragmented, ..MediaInfo::of(&container, bytes, "ffmpeg") })
+    Ok(MediaInfo {
+        bit_rate: Rounding::Down.divide(u128::from(bytes) * 8_000_000, longest.into()),
+        tracks: Some(tracks(&input)),
+        timecode: timecode(&input, video.as_ref().and_then(|video| video.rate)),
+        video,
+        audio,
+        fragmented,
+        ..MediaInfo::of(&container, bytes, "ffmpeg")
+    })
+}
+
+/// Whether a stream is a picture that belongs to the file, not a film.
+pub(crate) fn is_cover(stream: &format::stream::Stream<'_>) -> bool {
+    stream.disposition().contains(format::stream::Disposition::ATTACHED_PIC)
+}
+
+fn tracks(input: &format::context::Input) -> Tracks {
+    let mut tracks = Tracks::default();
+    for stream in input.streams().filter(|stream| !is_cover(stream)) {
+        match stream.parameters().medium() {
+            media::Type::Video => tracks.video += 1,
+            media::Type::Audio => tracks.audio += 1,
+            _ => tracks.other += 1,
+        }
+    }
+    tracks
+}
+
+/// The first timecode that a stream or the file is marked with; its rate is the picture's.
+fn timecode(input: &format::context::Input, rate: Option<FrameRate>) -> Option<TimecodeInfo> {
+    let tag = |dictionary: DictionaryRef<'_>| dictionary.get("timecode").map(str::to_owned);
+    let start = input.streams().find_map(|stream| tag(stream.metadata())).or_else(|| tag(input.metadata()))?;
+    let is_field = |field: &str| field.len() == 2 && field.bytes().all(|digit| digit.is_ascii_digit());
+    if start.split([':', ';', '.']).filter(|field| is_field(field)).count() != 4 || start.len() != 11 {
+        return None;
+    }
+    Some(TimecodeInfo { frames_per_second: rate?.nominal(), drop_frame: start.contains(';'), start })
 }
 
 /// Opens a local file, of a container that is told by content.
@@ -78,29 +119,81 @@ pub(crate) fn clock(base: Rational) -> Option<Rational> {
 /// What the packets of a stream tell, in its own clock.
 #[derive(Debug, Clone, Copy, Default)]
 struct Packets {
+    /// How many are shown.
     count: u64,
+    first: Option<i64>,
+    end: Option<i64>,
+    /// What all of them tell, shown or not.
+    coded: Coded,
+}
+
+/// What all packets of a stream tell, in its own clock.
+#[derive(Debug, Clone, Copy, Default)]
+struct Coded {
+    count: u64,
+    bytes: u64,
     first: Option<i64>,
     end: Option<i64>,
 }
 
-/// Reads all packets that are shown: what an edit list leaves out has times before the stream's own beginning.
+impl Coded {
+    fn ticks(self) -> Option<u64> {
+        let ticks = self.first.zip(self.end).and_then(|(first, end)| end.checked_sub(first))?;
+        u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)
+    }
+
+    /// The stream's own statement, else what its packets have in bits a second.
+    fn bit_rate(self, stream: &format::stream::Stream<'_>) -> Option<u64> {
+        let stated = u64::try_from(stream.parameters().bit_rate()).ok().filter(|rate| *rate > 0);
+        stated.or_else(|| {
+            let base = clock(stream.time_base())?;
+            let bits = u128::from(self.bytes).checked_mul(8 * u128::try_from(base.denominator()).ok()?)?;
+            Rounding::Down.divide(bits, u128::from(self.ticks()?) * u128::try_from(base.numerator()).ok()?)
+        })
+    }
+}
+
+/// Reads all packets. What an edit list leaves out has times before the stream's own beginning, and is not shown.
 fn read_packets(input: &mut format::context::Input) -> Vec<Packets> {
     // Where it is not known, no time lies before it.
     let starts: Vec<i64> = input.streams().map(|stream| stream.start_time()).collect();
     let mut all = vec![Packets::default(); starts.len()];
     for (stream, packet) in input.packets() {
         let Some((own, start)) = all.get_mut(stream.index()).zip(starts.get(stream.index())) else { continue };
+        own.coded.count += 1;
+        own.coded.bytes = own.coded.bytes.saturating_add(packet.size() as u64);
+        extend(&mut own.coded.first, &mut own.coded.end, &packet);
         if packet.pts().is_some_and(|at| at < *start) {
             continue;
         }
         own.count += 1;
-        if let Some(at) = packet.pts() {
-            own.first = Some(own.first.map_or(at, |first| first.min(at)));
-            let end = at.saturating_add(packet.duration());
-            own.end = Some(own.end.map_or(end, |latest| latest.max(end)));
-        }
+        extend(&mut own.first, &mut own.end, &packet);
     }
     all
+}
+
+fn extend(first: &mut Option<i64>, end: &mut Option<i64>, packet: &Packet) {
+    let Some(at) = packet.pts() else { return };
+    *first = Some(first.map_or(at, |first| first.min(at)));
+    let own = at.saturating_add(packet.duration());
+    *end = Some(end.map_or(own, |latest| latest.max(own)));
+}
+
+/// Ticks in a second, where it is a whole number.
+fn timescale(stream: &format::stream::Stream<'_>) -> Option<u32> {
+    let base = clock(stream.time_base()).filter(|base| base.numerator() == 1)?;
+    u32::try_from(base.denominator()).ok()
+}
+
+/// What the numbers of a picture mean.
+fn colour(decoder: &codec::decoder::Video) -> ColourInfo {
+    let owned = |name: Option<&'static str>| name.map(str::to_owned);
+    ColourInfo {
+        range: owned(decoder.color_range().name()),
+        primaries: owned(decoder.color_primaries().name()),
+        transfer: owned(decoder.color_transfer_characteristic().name()),
+        matrix: owned(decoder.color_space().name()),
+    }
 }
 
 fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<VideoInfo, AvError> {
@@ -115,6 +208,13 @@ fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Vi
         .chain(average)
         .find(|rate| duration.is_none_or(|length| is_steady(*rate, packets.count, length)));
     Ok(VideoInfo {
+        profile: names::profile(decoder.profile()),
+        pixel_format: decoder.format().descriptor().map(|format| format.name().to_owned()),
+        colour: colour(&decoder),
+        coded_frames: Some(packets.coded.count).filter(|count| *count > 0),
+        timescale: timescale(stream),
+        ticks: packets.coded.ticks(),
+        bit_rate: packets.coded.bit_rate(stream),
         rate,
         frames: Some(packets.count).filter(|count| *count > 0).map(Frames),
         duration,
@@ -164,7 +264,7 @@ fn ratio(rate: ffmpeg_next::Rational) -> Option<FrameRate> {
     FrameRate::new(rate.numerator().try_into().ok()?, rate.denominator().try_into().ok()?)
 }
 
-fn read_audio(stream: &format::stream::Stream<'_>) -> Result<Option<AudioInfo>, AvError> {
+fn read_audio(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Option<AudioInfo>, AvError> {
     let decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder().audio()?;
     let Some(sample_rate) = SampleRate::new(decoder.rate()) else { return Ok(None) };
     let base = stream.time_base();
@@ -172,7 +272,13 @@ fn read_audio(stream: &format::stream::Stream<'_>) -> Result<Option<AudioInfo>, 
         let num = u128::from(ticks) * u128::try_from(base.numerator()).ok()? * u128::from(sample_rate.hertz());
         Rounding::Nearest.divide(num, u128::try_from(base.denominator()).ok()?)
     });
+    let coded = all.get(stream.index()).copied().unwrap_or_default().coded;
     Ok(Some(AudioInfo {
+        profile: names::profile(decoder.profile()),
+        layout: names::layout(decoder.channel_layout()),
+        timescale: timescale(stream),
+        ticks: coded.ticks(),
+        bit_rate: coded.bit_rate(stream),
         samples: samples.map(Samples),
         ..AudioInfo::of(stream.parameters().id().name(), sample_rate, decoder.channels().into())
     }))

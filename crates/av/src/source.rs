@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ffmpeg_next::{Dictionary, Packet, Rational, codec, decoder, format, media, rescale::Rescale};
+use ffmpeg_next::{Packet, Rational, codec, decoder, format, media, rescale::Rescale};
 use seedpost_core::time::FrameRate;
 
 use crate::{AvError, probe};
@@ -32,13 +32,35 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn open(path: &Path) -> Result<Source, AvError> {
         let input = probe::open(path)?;
-        let video = input.streams().best(media::Type::Video);
-        let video = video.filter(|stream| !stream.disposition().contains(format::stream::Disposition::ATTACHED_PIC));
-        let video = video.ok_or(AvError::Request("there is no moving picture in it"))?;
-        let (index, start) = (video.index(), video.start_time());
-        let base = video.time_base();
-        let zero = if start == i64::MIN { 0 } else { start };
-        Ok(Source { video: index, audio: None, clock: Clock { zero, base: ticks(base)? }, input, end: 0 })
+        let video = input.streams().best(media::Type::Video).filter(|stream| !probe::is_cover(stream));
+        let video = video.map(|stream| stream.index());
+        Source::of(input, video)
+    }
+
+    /// Opens the first picture of a file, which need not be the one that players choose.
+    pub(crate) fn open_first(path: &Path) -> Result<Source, AvError> {
+        let input = probe::open(path)?;
+        let is_picture = |stream: &format::stream::Stream<'_>| stream.parameters().medium() == media::Type::Video;
+        let video = input.streams().find(|stream| is_picture(stream) && !probe::is_cover(stream));
+        let video = video.map(|stream| stream.index());
+        Source::of(input, video)
+    }
+
+    /// Opens the sound of a file alone, and the clock of its picture where there is one.
+    pub(crate) fn open_sound(path: &Path) -> Result<(Source, Option<Clock>), AvError> {
+        let input = probe::open(path)?;
+        let picture = input.streams().best(media::Type::Video).filter(|stream| !probe::is_cover(stream));
+        let picture = picture.map(|stream| Clock::of(&stream)).transpose()?;
+        let audio = decodable_sound(&input)?;
+        let clock = picture.unwrap_or(Clock { zero: 0, base: Rational(1, 1) });
+        Ok((Source { input, video: usize::MAX, audio, clock, end: 0 }, picture))
+    }
+
+    fn of(input: format::context::Input, video: Option<usize>) -> Result<Source, AvError> {
+        let stream = video.and_then(|index| input.stream(index));
+        let stream = stream.ok_or(AvError::Request("there is no moving picture in it"))?;
+        let clock = Clock::of(&stream)?;
+        Ok(Source { video: stream.index(), audio: None, clock, input, end: 0 })
     }
 
     /// Reads the sound too, where there is any.
@@ -54,13 +76,16 @@ impl Source {
 
     /// Opens what decodes the picture.
     pub(crate) fn decoder(&self) -> Result<decoder::Video, AvError> {
+        self.decoder_with(&[("threads", THREADS)])
+    }
+
+    /// Opens what decodes the picture, with options.
+    pub(crate) fn decoder_with(&self, options: &[(&str, &str)]) -> Result<decoder::Video, AvError> {
         let stream = self.picture()?;
         let mut decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder();
         decoder.set_packet_time_base(stream.time_base());
         let codec = decoder::find(decoder.id()).ok_or(AvError::Request("this FFmpeg cannot decode its picture"))?;
-        let mut options = Dictionary::new();
-        options.set("threads", THREADS);
-        Ok(decoder.open_as_with(codec, options)?.video()?)
+        Ok(decoder.open_as_with(codec, options.iter().collect())?.video()?)
     }
 
     /// Goes to a keyframe before a time in microseconds since the picture's beginning, where the container has
@@ -89,34 +114,51 @@ impl Source {
     /// Where the file ends within a packet, or before the end that its header states.
     pub(crate) fn read(&mut self) -> Result<Option<Packet>, AvError> {
         const CUT: AvError = AvError::Request("the file was cut short, or is damaged");
-        let mut packet = Packet::empty();
-        match packet.read(&mut self.input) {
-            Ok(()) => {}
-            Err(ffmpeg_next::Error::Eof) if probe::ends_early(&self.input, self.end) => return Err(CUT),
+        let packet = match self.next() {
+            Ok(packet) => packet,
+            Err(ffmpeg_next::Error::Eof) if self.ends_early() => return Err(CUT),
             Err(ffmpeg_next::Error::Eof) => return Ok(None),
             Err(ffmpeg_next::Error::InvalidData) => return Err(CUT),
             Err(error) => return Err(error.into()),
-        }
+        };
+        let ours = packet.stream() == self.video || Some(packet.stream()) == self.audio;
+        // Transport streams are made to be joined and left at any place.
+        if ours && self.is_damaged(&packet) { Err(CUT) } else { Ok(Some(packet)) }
+    }
+
+    /// Reads the next packet, whatever it is; `Eof` at the end.
+    pub(crate) fn next(&mut self) -> Result<Packet, ffmpeg_next::Error> {
+        let mut packet = Packet::empty();
+        packet.read(&mut self.input)?;
         let stream = self.input.stream(packet.stream());
         let base = stream.map_or(Rational(1, 1), |stream| stream.time_base());
         if let Some(pts) = packet.pts() {
             let end = pts.saturating_add(packet.duration()).rescale(base, Rational(1, 1_000_000));
             self.end = self.end.max(end);
         }
-        let ours = packet.stream() == self.video || Some(packet.stream()) == self.audio;
-        // Transport streams are made to be joined and left at any place.
-        if ours && packet.is_corrupt() && !self.input.format().name().contains("mpegts") {
-            return Err(CUT);
-        }
-        Ok(Some(packet))
+        Ok(packet)
     }
+
+    /// Whether the file should go on behind what was read.
+    pub(crate) fn ends_early(&self) -> bool {
+        probe::ends_early(&self.input, self.end)
+    }
+
+    /// Whether some of a packet is missing.
+    pub(crate) fn is_damaged(&self, packet: &Packet) -> bool {
+        packet.is_corrupt() && !self.input.format().name().contains("mpegts")
+    }
+}
+
+/// Whether FFmpeg has a decoder of a stream.
+pub(crate) fn is_decodable(stream: &format::stream::Stream<'_>) -> bool {
+    codec::decoder::find(stream.parameters().id()).is_some()
 }
 
 /// The best sound if FFmpeg decodes it, else the first that it does.
 fn decodable_sound(input: &format::context::Input) -> Result<Option<usize>, AvError> {
     let sounds = || input.streams().filter(|stream| stream.parameters().medium() == media::Type::Audio);
-    let known = |stream: &format::stream::Stream<'_>| codec::decoder::find(stream.parameters().id()).is_some();
-    let best = input.streams().best(media::Type::Audio).filter(known).or_else(|| sounds().find(known));
+    let best = input.streams().best(media::Type::Audio).filter(is_decodable).or_else(|| sounds().find(is_decodable));
     match best {
         Some(stream) => Ok(Some(stream.index())),
         None if sounds().next().is_some() => Err(AvError::Request("this FFmpeg cannot decode its sound")),
@@ -139,6 +181,12 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    /// The clock of a stream; its zero is where the stream begins.
+    pub(crate) fn of(stream: &format::stream::Stream<'_>) -> Result<Clock, AvError> {
+        let start = stream.start_time();
+        Ok(Clock { zero: if start == i64::MIN { 0 } else { start }, base: ticks(stream.time_base())? })
+    }
+
     /// Whether a picture that begins at tick `at` is not yet shown when frame `number` of `rate` begins.
     ///
     /// Exact, but for what containers round: half a tick, and never more than half a millisecond.
@@ -148,6 +196,15 @@ impl Clock {
         let begins = (i128::from(at) - i128::from(self.zero)).saturating_mul(2000 * num).saturating_sub(slack);
         let shown = i128::from(number).saturating_mul(i128::from(rate.den())).saturating_mul(2000 * den);
         begins.saturating_mul(rate.num().into()) > shown
+    }
+
+    /// The place of sound that begins at tick `at` of another stream, in samples of `hertz`. Where that stream's clock is
+    /// coarser than samples, up to one tick from zero is zero: containers round.
+    pub(crate) fn beginning(self, at: i64, base: Rational, hertz: u32) -> i64 {
+        let sample = self.sample(at, base, hertz);
+        let (num, den) = (u64::from(base.numerator().unsigned_abs()), u64::from(base.denominator().unsigned_abs()));
+        let tick = (num * u64::from(hertz)).checked_div(den).unwrap_or(0);
+        if tick > 1 && sample.unsigned_abs() <= tick { 0 } else { sample }
     }
 
     /// The place of tick `at` of another stream, in samples of `hertz` since the picture's beginning.

@@ -4,17 +4,17 @@
 //! and part a copy should have; de-interlacing; tone mapping of HDR pictures.
 
 mod pictures;
-mod sound;
-mod target;
+pub(crate) mod sound;
+pub(crate) mod target;
 
 use std::path::Path;
 
-use seedpost_core::time::{FrameRate, Frames};
+use seedpost_core::time::{FrameRate, Frames, Rounding, SampleRate};
 
 use crate::AvError;
 use crate::source::Source;
 use pictures::Pictures;
-use sound::Sound;
+use sound::{Sound, Span};
 use target::Target;
 
 /// The most frames of one copy: two hours at 120 frames a second.
@@ -72,6 +72,16 @@ impl Copy<'_> {
         i64::try_from(micros / i128::from(self.rate.num())).unwrap_or(0)
     }
 
+    /// The sound of the copy: exactly as long as its picture.
+    fn span(&self, source: &Source) -> Result<Span, AvError> {
+        let samples = |frames| {
+            let samples = self.rate.samples(frames, SampleRate::HZ_48000, Rounding::Nearest);
+            samples.map(|samples| samples.0).ok_or(AvError::Request("a copy cannot last that long"))
+        };
+        let begin = i64::try_from(samples(self.start)?).unwrap_or(i64::MAX);
+        Ok(Span { clock: source.clock, begin, total: samples(self.frames)?, is_filled: true, is_stereo: false })
+    }
+
     /// Bits a second of picture that keep the file within its limit, with half a second in the rate buffer.
     fn capped_bit_rate(&self) -> Option<u64> {
         let bits = u128::from(self.max_bytes) * 8 * 95 / 100 * u128::from(self.rate.num());
@@ -82,7 +92,8 @@ impl Copy<'_> {
 }
 
 /// Why a pass ended early.
-enum Stop {
+#[derive(Debug)]
+pub(crate) enum Stop {
     /// The file would exceed its limit.
     TooLarge,
     /// The keyframe sought lies behind the first frame wanted.
@@ -103,6 +114,16 @@ impl From<ffmpeg_next::Error> for Stop {
     }
 }
 
+impl From<Stop> for AvError {
+    fn from(stop: Stop) -> AvError {
+        match stop {
+            Stop::Failed(error) => error,
+            Stop::TooLarge => AvError::Request("the copy does not get small enough for its limit"),
+            Stop::SoughtPast => AvError::Request("a keyframe is not where the file says"),
+        }
+    }
+}
+
 /// Makes the copy. The same source gives the same bytes.
 ///
 /// It is first encoded at constant quality; where that exceeds `max_bytes`, again at a bit rate.
@@ -112,18 +133,12 @@ impl From<ffmpeg_next::Error> for Stop {
 /// enough; else what FFmpeg or the disk said. A partial file may be left, for the caller to remove.
 pub fn write(copy: &Copy<'_>) -> Result<(), AvError> {
     copy.check()?;
-    let too_large = AvError::Request("the copy does not get small enough for its limit");
     match from_keyframe(copy, None) {
-        Ok(()) => Ok(()),
         Err(Stop::TooLarge) => {
-            let Some(bit_rate) = copy.capped_bit_rate() else { return Err(too_large) };
-            from_keyframe(copy, Some(bit_rate)).map_err(|stop| match stop {
-                Stop::Failed(error) => error,
-                Stop::TooLarge | Stop::SoughtPast => too_large,
-            })
+            let bit_rate = copy.capped_bit_rate().ok_or(Stop::TooLarge)?;
+            Ok(from_keyframe(copy, Some(bit_rate))?)
         }
-        Err(Stop::Failed(error)) => Err(error),
-        Err(Stop::SoughtPast) => Err(AvError::Request("a keyframe is not where the file says")),
+        other => Ok(other?),
     }
 }
 
@@ -138,16 +153,16 @@ fn from_keyframe(copy: &Copy<'_>, bit_rate: Option<u64>) -> Result<(), Stop> {
 fn pass(copy: &Copy<'_>, bit_rate: Option<u64>, seek: bool) -> Result<(), Stop> {
     let mut source = Source::open(copy.source)?;
     source.add_sound()?;
-    let mut target = Target::create(copy.out, copy.max_bytes)?;
+    let mut target = Target::create(copy.out, "mp4", copy.max_bytes)?;
     let mut pictures = Pictures::add(&mut target, &source, copy, bit_rate)?;
     let mut sound = match source.audio {
-        Some(stream) => Some(Sound::add(&mut target, &source, stream, copy)?),
+        Some(stream) => Some(Sound::add(&mut target, &source, stream, copy.span(&source)?)?),
         None => None,
     };
     if seek {
         pictures.sought = source.seek(copy.start_micros()).map_err(|_| Stop::SoughtPast)?;
     }
-    target.begin()?;
+    target.begin(&[])?;
     while !(pictures.is_done() && sound.as_ref().is_none_or(Sound::is_done)) {
         let Some(packet) = source.read()? else { break };
         match &mut sound {

@@ -1,28 +1,45 @@
-//! The sound of a copy: decoded, resampled, placed by time, encoded.
+//! Sound that is decoded, resampled, placed by time and encoded.
 
 use ffmpeg_next::software::resampling;
 use ffmpeg_next::{ChannelLayout, Dictionary, Packet, Rational, codec, decoder, encoder, format, frame};
-use seedpost_core::time::{Rounding, SampleRate};
 
 use super::target::Target;
-use super::{Copy, SOUND_BITS, Stop};
+use super::{SOUND_BITS, Stop};
 use crate::AvError;
+use crate::sound::{HOLE, MAX_HOLE};
 use crate::source::{Clock, Source, ticks};
 
 /// Samples a second.
-const HERTZ: u32 = 48_000;
+pub(crate) const HERTZ: u32 = 48_000;
 /// Times that differ by more samples than this from what was counted are believed: 50 ms.
 const JUMP: u64 = 2400;
 /// Samples that are taken from the resampler at its end in one go.
 const TAIL: usize = 4096;
 
+/// What is encoded of a sound.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    /// The clock whose zero is sample 0.
+    pub(crate) clock: Clock,
+    /// The first sample wanted.
+    pub(crate) begin: i64,
+    /// Samples wanted.
+    pub(crate) total: u64,
+    /// Whether silence follows where the source ends early.
+    pub(crate) is_filled: bool,
+    /// Whether one channel becomes two alike.
+    pub(crate) is_stereo: bool,
+}
+
 /// The sound from the source's packets to the target's.
-pub(super) struct Sound {
+pub(crate) struct Sound {
     decoder: decoder::Audio,
     base: Rational,
     clock: Clock,
     resampler: Option<resampling::Context>,
-    /// Where the next decoded frame should begin, in samples since the picture's beginning.
+    /// The channels that the resampler makes.
+    layout: ChannelLayout,
+    /// Where the next decoded frame should begin, in samples since the clock's zero.
     expected: Option<i64>,
     /// What of `expected` is below one sample, in parts of the decoded rate.
     rest: u64,
@@ -34,15 +51,16 @@ pub(super) struct Sound {
 }
 
 impl Sound {
-    pub(super) fn add(target: &mut Target, source: &Source, stream: usize, copy: &Copy<'_>) -> Result<Sound, AvError> {
+    pub(crate) fn add(target: &mut Target, source: &Source, stream: usize, span: Span) -> Result<Sound, AvError> {
         let (decoder, base) = open_decoder(source, stream)?;
         let layout = if decoder.channels() == 1 { ChannelLayout::MONO } else { ChannelLayout::STEREO };
-        let coder = Coder::add(target, layout, copy)?;
+        let coder = Coder::add(target, if span.is_stereo { ChannelLayout::STEREO } else { layout }, span)?;
         Ok(Sound {
             decoder,
             base,
-            clock: source.clock,
+            clock: span.clock,
             resampler: None,
+            layout,
             expected: None,
             rest: 0,
             at: 0,
@@ -52,12 +70,12 @@ impl Sound {
     }
 
     /// Whether all samples are sent to the encoder.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.coder.done >= self.coder.total
     }
 
     /// Takes a packet of the source's sound. One that cannot be decoded leaves silence.
-    pub(super) fn read(&mut self, target: &mut Target, packet: &Packet) -> Result<(), Stop> {
+    pub(crate) fn read(&mut self, target: &mut Target, packet: &Packet) -> Result<(), Stop> {
         if self.is_done() {
             return Ok(());
         }
@@ -69,7 +87,7 @@ impl Sound {
     }
 
     /// Takes what is still held, fills up with silence, and ends.
-    pub(super) fn finish(&mut self, target: &mut Target) -> Result<(), Stop> {
+    pub(crate) fn finish(&mut self, target: &mut Target) -> Result<(), Stop> {
         if !self.is_done() {
             self.decoder.send_eof()?;
             self.decode(target)?;
@@ -88,7 +106,7 @@ impl Sound {
                 return Err(AvError::Request("its sound has an impossible sample rate").into());
             }
             self.follow(target, &decoded)?;
-            let mut heard = resampled(self.coder.layout, decoded.samples(), decoded.rate());
+            let mut heard = resampled(self.layout, decoded.samples(), decoded.rate());
             if let Some(resampler) = &mut self.resampler {
                 resampler.run(&decoded, &mut heard)?;
             }
@@ -106,11 +124,14 @@ impl Sound {
         });
         if !fits {
             self.end_resampler(target)?;
-            let (rate, layout) = (HERTZ, self.coder.layout);
+            let (rate, layout) = (HERTZ, self.layout);
             self.resampler = Some(resampling::Context::get(given.0, given.1, given.2, planar(), layout, rate)?);
             self.rest = 0;
         }
-        let stated = decoded.timestamp().map(|at| self.clock.sample(at, self.base, HERTZ));
+        let stated = decoded.timestamp().map(|at| match self.expected {
+            Some(_) => self.clock.sample(at, self.base, HERTZ),
+            None => self.clock.beginning(at, self.base, HERTZ),
+        });
         let begin = match (stated, self.expected) {
             (Some(stated), Some(expected)) if stated.abs_diff(expected) <= JUMP => expected,
             (Some(stated), expected) => {
@@ -129,7 +150,7 @@ impl Sound {
     fn end_resampler(&mut self, target: &mut Target) -> Result<(), Stop> {
         let Some(mut resampler) = self.resampler.take() else { return Ok(()) };
         loop {
-            let mut heard = frame::Audio::new(planar(), TAIL, self.coder.layout);
+            let mut heard = frame::Audio::new(planar(), TAIL, self.layout);
             resampler.flush(&mut heard)?;
             if heard.samples() == 0 || self.is_done() {
                 return Ok(());
@@ -145,7 +166,7 @@ impl Sound {
     }
 }
 
-fn open_decoder(source: &Source, index: usize) -> Result<(decoder::Audio, Rational), AvError> {
+pub(crate) fn open_decoder(source: &Source, index: usize) -> Result<(decoder::Audio, Rational), AvError> {
     let stream = source.input.stream(index).ok_or(AvError::Request("a stream is gone"))?;
     let base = ticks(stream.time_base())?;
     let open = |options: Dictionary<'_>| {
@@ -183,10 +204,11 @@ struct Coder {
     encoder: encoder::audio::Encoder,
     stream: usize,
     layout: ChannelLayout,
-    /// The first sample wanted, counted from the picture's beginning.
+    /// The first sample wanted, counted from the clock's zero.
     begin: i64,
     /// Samples wanted.
     total: u64,
+    is_filled: bool,
     /// Samples taken, in `pending` or encoded.
     done: u64,
     /// A list of samples for each channel; never longer than a frame of the encoder.
@@ -195,11 +217,7 @@ struct Coder {
 }
 
 impl Coder {
-    fn add(target: &mut Target, layout: ChannelLayout, copy: &Copy<'_>) -> Result<Coder, AvError> {
-        let samples = |frames| {
-            let samples = copy.rate.samples(frames, SampleRate::HZ_48000, Rounding::Nearest);
-            samples.map(|samples| samples.0).ok_or(AvError::Request("a copy cannot last that long"))
-        };
+    fn add(target: &mut Target, layout: ChannelLayout, span: Span) -> Result<Coder, AvError> {
         let codec = encoder::find(codec::Id::AAC).ok_or(AvError::NoEncoder("AAC"))?;
         let mut stream = target.file.add_stream(codec)?;
         let mut encoder = codec::context::Context::new_with_codec(codec).encoder().audio()?;
@@ -217,8 +235,9 @@ impl Coder {
             encoder,
             stream: stream.index(),
             layout,
-            begin: i64::try_from(samples(copy.start)?).unwrap_or(i64::MAX),
-            total: samples(copy.frames)?,
+            begin: span.begin,
+            total: span.total,
+            is_filled: span.is_filled,
             done: 0,
             pending: vec![Vec::new(); usize::try_from(layout.channels()).unwrap_or(0)],
         })
@@ -233,13 +252,20 @@ impl Coder {
         if skip >= heard.samples() {
             return Ok(());
         }
-        self.fill(target, u64::try_from(place).unwrap_or(0), None)?;
+        let hole = u64::try_from(place).unwrap_or(0);
+        // Where the end is not known, a damaged time would make silence without end.
+        if !self.is_filled && hole.saturating_sub(self.done) > MAX_HOLE * u64::from(HERTZ) {
+            return Err(HOLE.into());
+        }
+        self.fill(target, hole, None)?;
         let end = self.done.saturating_add((heard.samples() - skip) as u64);
         self.fill(target, end, Some((heard, skip)))
     }
 
     fn finish(&mut self, target: &mut Target) -> Result<(), Stop> {
-        self.fill(target, self.total, None)?;
+        if self.is_filled {
+            self.fill(target, self.total, None)?;
+        }
         self.encode(target)?;
         self.encoder.send_eof()?;
         self.drain(target)
@@ -254,7 +280,11 @@ impl Coder {
             let count = usize::try_from(end - self.done).unwrap_or(usize::MAX).min(self.whole - held);
             for (channel, pending) in self.pending.iter_mut().enumerate() {
                 match from {
-                    Some((frame, _)) => pending.extend(frame.plane::<f32>(channel).iter().skip(taken).take(count)),
+                    Some((frame, _)) => {
+                        // One channel is heard on both sides.
+                        let plane = frame.plane::<f32>(channel.min(frame.planes().saturating_sub(1)));
+                        pending.extend(plane.iter().skip(taken).take(count));
+                    }
                     None => pending.resize(held + count, 0.0),
                 }
             }

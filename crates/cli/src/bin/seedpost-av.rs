@@ -6,8 +6,8 @@
 use std::io::{BufRead, Write};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use seedpost_av::{AvError, clip, last_frame, probe, transcode};
-use seedpost_media::worker::{Answer, Request};
+use seedpost_av::{AvError, clip, last_frame, look, probe, rewrap, sound, transcode};
+use seedpost_media::worker::{Answer, Copied, Decoded, Look, Request, SoundFate};
 
 /// The most memory that the worker may map, in bytes.
 const MAX_MEMORY: u64 = 6 << 30;
@@ -48,7 +48,32 @@ fn perform(request: Request) -> Result<Answer, AvError> {
             };
             clip::write(&clip).map(|()| Answer::Done)
         }
-        Request::Rewrap(_) | Request::Sound(_) | Request::Look(_) => Err(AvError::Request("not yet")),
+        Request::Rewrap(order) => {
+            let fate = match order.sound {
+                SoundFate::Drop => rewrap::Fate::Drop,
+                SoundFate::Copy => rewrap::Fate::Copy,
+                SoundFate::Encode => rewrap::Fate::Encode,
+            };
+            let picture = rewrap::write(&order.source, &order.out, fate)?;
+            Ok(Answer::Copied(Copied { packets: picture.packets, sha256: picture.sha256 }))
+        }
+        Request::Sound(order) => {
+            let sound = sound::write(&order.source, &order.out)?;
+            Ok(Answer::Decoded(Decoded { rate: sound.rate, channels: sound.channels, samples: sound.samples }))
+        }
+        Request::Look(order) => {
+            let wanted = look::Wanted { folder: order.pictures.as_deref(), count: order.count, frames: order.frames };
+            let seen = look::look(&order.source, &wanted)?;
+            Ok(Answer::Look(Look {
+                frames: seen.frames,
+                errors: seen.errors,
+                error_frames: seen.error_frames,
+                black: seen.black,
+                frozen: seen.frozen,
+                pictures: seen.pictures,
+                sheet: seen.sheet,
+            }))
+        }
         Request::LastFrame { source, out } => last_frame::write(&source, &out).map(|()| Answer::Done),
         Request::Transcode(order) => {
             let copy = transcode::Copy {
