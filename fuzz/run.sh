@@ -13,7 +13,7 @@ wav) seeds="$media/*.wav $media/hostile/*.wav" ;;
 mp3) seeds="$media/*.mp3 $media/*.flac $media/*.ogg $media/*.aiff $media/hostile/*.mp3" ;;
 still) seeds="$media/*.png $media/*.jpg $media/*.webp $media/*.gif $media/*.bmp $media/*.tiff $media/*.heic \
   $media/hostile/*.png $media/hostile/*.jpg $media/hostile/*.webp $media/hostile/*.gif $media/hostile/*.bmp $media/hostile/*.tiff" ;;
-mp4) seeds="$media/hostile/*.mp4 $media/hostile/mp4_named.png $media/clip_silent.mp4" ;;
+mp4 | strip) seeds="$media/hostile/*.mp4 $media/hostile/mp4_named.png $media/clip_silent.mp4 $media/clip_mono_44k.mp4 $media/clip_h264_aac.mp4" ;;
 shot_list) seeds="../fixtures/shots/*.toml ../fixtures/demo/*.toml" ;;
 *) echo "no target $target" >&2 && exit 2 ;;
 esac

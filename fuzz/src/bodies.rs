@@ -9,7 +9,7 @@ use seedpost_core::time::{Samples, TimeRange};
 use seedpost_core::trim::Cut;
 use seedpost_media::mp4::{Movie, TrackKind};
 use seedpost_media::still::{self, StillTarget};
-use seedpost_media::{MediaError, conform, decode, probe, strip, survey};
+use seedpost_media::{MediaError, conform, decode, pass, probe, strip, survey};
 
 /// The most samples that are decoded: a second or two.
 const HEARD: u64 = 50_000;
@@ -97,6 +97,36 @@ pub fn mp4(data: &[u8]) {
     }
     if let Some((_, audio)) = heard {
         copy(&source, &audio, 16);
+    }
+}
+
+/// A clip that is read once: its picture copied and proven, its sound decoded.
+///
+/// # Panics
+/// An invariant is broken.
+pub fn strip(data: &[u8]) {
+    let source: Source = Cursor::new(Arc::from(data));
+    let Ok(movie) = Movie::read(&mut source.clone()) else { return };
+    let mut alone = Vec::new();
+    let stripped = strip::strip(&mut source.clone(), &mut alone);
+    assert_eq!(strip::is_possible(&movie).unwrap_or(false), stripped.is_ok());
+    let mut out = Vec::new();
+    let mut heard = 0;
+    let mut hear = |block: &[&[f32]]| {
+        let length = block.first().map_or(0, |plane| plane.len());
+        assert!(block.iter().all(|plane| plane.len() == length), "channels of different lengths");
+        heard += length as u64;
+        Ok(())
+    };
+    let decoded = movie.first(TrackKind::Sound).is_some_and(pass::is_decoded);
+    let sound = decoded.then_some((&mut hear as decode::Sink<'_>, Samples(HEARD)));
+    let read = pass::read(&mut source.clone(), &movie, Some(&mut out), sound);
+    assert!(heard <= HEARD, "{heard} samples");
+    if let Ok((coded, _)) = read {
+        assert!(stripped.is_ok() && out == alone, "two ways to strip, two files");
+        assert!(out.len() <= data.len().saturating_add(16), "{} bytes of {}", out.len(), data.len());
+        let again = pass::coded_picture(&mut Cursor::new(out)).expect("a stripped clip can be read");
+        assert_eq!(again, coded);
     }
 }
 

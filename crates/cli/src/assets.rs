@@ -60,10 +60,13 @@ pub(crate) fn local(location: &Location) -> Option<&str> {
 
 /// Measures a file: by the safe readers where they know it, else by the worker.
 pub(crate) fn measure_file(path: &Path) -> Result<MediaInfo, String> {
-    let file = open_plain(path).map_err(|error| error.to_string())?;
-    match probe::probe(file) {
+    let open = || open_plain(path).map_err(|error| error.to_string());
+    match probe::probe(open()?) {
         Ok(mut info) if info.lacks_sound() => {
             info.fill(ask(path)?);
+            if let Some(audio) = &mut info.audio {
+                probe::complete_sound(&mut open()?, audio).map_err(|error| error.to_string())?;
+            }
             Ok(info)
         }
         Ok(info) => Ok(info),

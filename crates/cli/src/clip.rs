@@ -26,6 +26,8 @@ use crate::waveform;
 
 /// The most still pictures of a clip.
 const STILLS: u32 = 12;
+/// What was hashed of a stream.
+const STREAM: &str = "all packets of the picture, in the order in which they are decoded; before with start codes, after with lengths: the units between them were compared one by one";
 /// Samples a channel that are read at once of what FFmpeg decoded.
 const BLOCK: usize = 4096;
 
@@ -114,24 +116,26 @@ pub(crate) fn picture_name(info: &MediaInfo) -> &'static str {
     if is_mov { "picture.mov" } else { "picture.mp4" }
 }
 
-/// Makes what is ordered. What goes wrong leaves no file under its name.
+/// Makes what is ordered. What goes wrong leaves neither picture nor stem under its name.
 pub(crate) fn make(order: &Order<'_>) -> Result<Content, MediaError> {
     let length = stem_length(order.info)
         .ok_or_else(|| MediaError::Unsupported("it has no picture of known length".to_owned()))?;
     let mut source = open_plain(order.clip)?;
     let movie = match Movie::read(&mut source) {
+        Ok(movie) if movie.is_encrypted() => {
+            return Err(MediaError::Unsupported("it is encrypted".to_owned()));
+        }
         // Where the tables cannot be used to copy the picture, FFmpeg may.
         Ok(movie) => strip::is_possible(&movie).map(|possible| Some(movie).filter(|_| possible))?,
         Err(MediaError::Unsupported(_)) => None,
         Err(error) => return Err(error),
     };
+    let look = (order.deep || order.pictures.is_some()).then(|| look(order)).transpose()?;
     let mut content = match &movie {
         Some(movie) => read_once(order, &mut source, movie, length)?,
-        None => Content { proof: rewrap(order)?, ..hear_through_ffmpeg(order, length)? },
+        None => through_ffmpeg(order, length)?,
     };
-    if order.deep || order.pictures.is_some() {
-        content.look = Some(look(order)?);
-    }
+    content.look = look;
     if let Some((folder, heard)) = order.pictures.zip(content.sound.as_ref()) {
         content.waveform = waveform::write(folder, heard, order.info)?;
     }
@@ -146,8 +150,11 @@ fn wants(order: &Order<'_>) -> Wants {
 fn read_once(order: &Order<'_>, source: &mut File, movie: &Movie, length: Samples) -> Result<Content, MediaError> {
     let sound = movie.first(TrackKind::Sound).filter(|track| pass::is_decoded(track)).and_then(|track| track.sound);
     let Some((rate, channels)) = sound else {
-        let proof = copy_picture(order, |out| Ok((pass::read(source, movie, out, None)?.0, ())))?.0;
-        return Ok(Content { proof: Some(proof), ..hear_through_ffmpeg(order, length)? });
+        let (proof, heard) = copy_picture(order, |out| {
+            let coded = pass::read(source, movie, out, None)?.0;
+            Ok((coded, hear_through_ffmpeg(order, length)?))
+        })?;
+        return Ok(Content { proof: Some(proof), ..heard });
     };
     // More than the stem needs is not decoded; of another rate, a little more for the resampler.
     let most = Rounding::Up.divide(u128::from(length.0) * u128::from(rate.hertz()), 48_000).unwrap_or(0);
@@ -236,19 +243,36 @@ fn failed(error: WorkerError) -> MediaError {
     MediaError::Unsupported(error.to_string())
 }
 
-/// Lets FFmpeg copy the picture, where it is wanted.
-fn rewrap(order: &Order<'_>) -> Result<Option<Proof>, MediaError> {
-    order.picture.map(|path| wrap(order.clip, path, SoundFate::Drop)).transpose()
+/// The slow way: FFmpeg copies the picture and decodes the sound.
+fn through_ffmpeg(order: &Order<'_>, length: Samples) -> Result<Content, MediaError> {
+    let Some(path) = order.picture else { return hear_through_ffmpeg(order, length) };
+    let (proof, heard) = wrap(order.clip, order.info, path, SoundFate::Drop, || hear_through_ffmpeg(order, length))?;
+    Ok(Content { proof: Some(proof), ..heard })
 }
 
-/// Wraps a clip anew, the picture as it is, which is read again before the copy gets its name.
-pub(crate) fn wrap(clip: &Path, path: &Path, sound: SoundFate) -> Result<Proof, MediaError> {
+/// Wraps a clip anew, the picture as it is, which is read again before the copy gets its name; `then` is done before
+/// that too.
+pub(crate) fn wrap<T>(
+    clip: &Path,
+    info: &MediaInfo,
+    path: &Path,
+    sound: SoundFate,
+    then: impl FnOnce() -> Result<T, MediaError>,
+) -> Result<(Proof, T), MediaError> {
     let source = clip.canonicalize()?;
     write_by_name(path, MediaError::Io, |out| {
         let order = RewrapOrder { source, out: out.to_owned(), sound };
         let copied = with_worker(|worker| worker.rewrap(order)).map_err(failed)?;
         let before = Coded { packets: copied.packets, sha256: copied.sha256 };
-        prove(before, pass::coded_picture(&mut File::open(out)?)?)
+        let after = pass::coded_picture(&mut File::open(out)?)?;
+        // Streams write start codes where files write lengths; the worker has compared what stands between them.
+        let is_stream = !matches!(info.container.as_str(), "mp4" | "mov" | "matroska" | "flv");
+        let proof = if is_stream && before.packets == after.packets && before != after {
+            Proof { of: STREAM.to_owned(), ..Proof::new(before, Some(after.sha256)) }
+        } else {
+            prove(before, after)?
+        };
+        Ok((proof, then()?))
     })
 }
 

@@ -275,7 +275,13 @@ pub(crate) fn worker_program() -> PathBuf {
     named.or_else(beside).unwrap_or_else(|| PathBuf::from("seedpost-av"))
 }
 
-static WORKER: LazyLock<Mutex<Worker>> = LazyLock::new(|| Mutex::new(Worker::new(worker_program(), PATIENCE)));
+static WORKER: LazyLock<Mutex<Worker>> = LazyLock::new(|| Mutex::new(Worker::new(worker_program(), patience())));
+
+/// How long the worker may take: `SEEDPOST_AV_TIMEOUT` in seconds, else a minute.
+fn patience() -> Duration {
+    let told = std::env::var("SEEDPOST_AV_TIMEOUT").ok().and_then(|seconds| seconds.parse().ok());
+    told.filter(|seconds| *seconds > 0).map_or(PATIENCE, Duration::from_secs)
+}
 
 /// Asks the worker, which is started when it is first needed and then kept: one for the whole run, since it uses all
 /// cores by itself.

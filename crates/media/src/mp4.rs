@@ -168,6 +168,12 @@ impl Movie {
         Ok(packets)
     }
 
+    /// Whether a track is encrypted (ISO/IEC 23001-7): its entry says so in place of its codec.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.tracks.iter().any(|track| matches!(track.codec.as_str(), "encv" | "enca" | "drms" | "drmi"))
+    }
+
     /// The first track of a kind.
     #[must_use]
     pub fn first(&self, kind: TrackKind) -> Option<&Track> {
@@ -201,7 +207,7 @@ fn read_track(trak: Atom<'_>, movie: u32) -> Result<Track, MediaError> {
     let timing = table::timing(stts)?;
     let entry = table::first_entry(child(&tables, b"stsd", stbl)?)?;
     let edits = read_edits(&children)?;
-    let sample_count = table::sample_count(&tables, stbl)?;
+    let sample_count = table::sample_count(&tables, stbl, kind)?;
     let ctts = tables.iter().find(|atom| atom.kind == *b"ctts").copied();
     let window = Window::of(&edits, timescale, movie).filter(|_| kind == TrackKind::Picture);
     let shown = window.map(|window| table::shown_frames(stts, ctts, sample_count, window)).transpose()?;
@@ -285,7 +291,12 @@ fn read_edits(track: &[Atom<'_>]) -> Result<Vec<Edit>, MediaError> {
             let media_time = i32::from_be_bytes(elst.array(at.saturating_add(4))?);
             (elst.u32(at)?.into(), media_time.into())
         };
-        edits.push(Edit { length, media_time: u64::try_from(media_time).ok() });
+        let media_time = match media_time {
+            // An empty edit; nothing else may be negative (8.6.6.3).
+            -1 => None,
+            time => Some(u64::try_from(time).map_err(|_| elst.fault("an edit begins before its media"))?),
+        };
+        edits.push(Edit { length, media_time });
     }
     Ok(edits)
 }

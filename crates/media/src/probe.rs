@@ -130,28 +130,49 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
         pixel_aspect: track.pixel_aspect,
         ..VideoInfo::of(&track.codec, track.size)
     });
-    info.audio = movie.first(TrackKind::Sound).and_then(|track| {
-        let (sample_rate, channels) = track.sound?;
-        let presentation = movie.presentation(track);
-        Some(AudioInfo {
-            profile: track.profile.clone(),
-            layout: track.layout.clone(),
-            samples: movie.heard(track),
-            priming: presentation.known.then_some(presentation.skip),
-            padding: movie.padding(track),
-            timescale: Some(track.timescale),
-            ticks: Some(track.ticks),
-            edits: track.edits.clone(),
-            bit_rate: bit_rate(&movie, track),
-            ..AudioInfo::of(&track.codec, sample_rate, channels)
-        })
-    });
+    info.audio = movie.first(TrackKind::Sound).and_then(|track| sound(&movie, track));
     if movie.first(TrackKind::Picture).is_none() && movie.first(TrackKind::Sound).is_none() {
         return Err(MediaError::malformed("mp4", 0, "neither picture nor sound"));
     }
     info.bit_rate = whole_rate(&movie);
     if info.video.is_none() {
         "m4a".clone_into(&mut info.container);
+    }
+    Ok(())
+}
+
+/// The facts of a sound track whose rate and channels are known.
+fn sound(movie: &Movie, track: &Track) -> Option<AudioInfo> {
+    let (sample_rate, channels) = track.sound?;
+    let presentation = movie.presentation(track);
+    Some(AudioInfo {
+        profile: track.profile.clone(),
+        layout: track.layout.clone(),
+        samples: movie.heard(track),
+        priming: presentation.known.then_some(presentation.skip),
+        padding: movie.padding(track),
+        timescale: Some(track.timescale),
+        ticks: Some(track.ticks),
+        edits: track.edits.clone(),
+        bit_rate: bit_rate(movie, track),
+        ..AudioInfo::of(&track.codec, sample_rate, channels)
+    })
+}
+
+/// Gives sound whose codec another reader told what the tables of its MP4 or MOV tell: lengths, lead and tail.
+///
+/// # Errors
+/// Those of the index.
+pub fn complete_sound<R: Read + Seek>(source: &mut R, audio: &mut AudioInfo) -> Result<(), MediaError> {
+    let mut movie = Movie::read(source)?;
+    let Some(index) = movie.tracks.iter().position(|track| track.kind == TrackKind::Sound) else { return Ok(()) };
+    if let Some(track) = movie.tracks.get_mut(index) {
+        track.sound = Some((audio.sample_rate, audio.channels));
+    }
+    let told = movie.tracks.get(index).and_then(|track| sound(&movie, track));
+    if let Some(told) = told {
+        let (codec, profile, layout) = (audio.codec.clone(), audio.profile.take(), audio.layout.take());
+        *audio = AudioInfo { codec, profile, layout, ..told };
     }
     Ok(())
 }

@@ -46,7 +46,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 /// Everything that a user's file reaches, whatever its kind.
 fn everything(data: &[u8]) {
-    for body in [bodies::wav, bodies::mp3, bodies::still, bodies::mp4] {
+    for body in [bodies::wav, bodies::mp3, bodies::still, bodies::mp4, bodies::strip] {
         body(data);
     }
 }
@@ -69,6 +69,70 @@ fn every_good_file_may_end_at_every_quarter() {
             everything(&bytes[..bytes.len() * quarter / 4]);
         }
     }
+}
+
+/// Where each box of an MP4 begins and ends, those inside others too.
+fn borders(mp4: &[u8]) -> Vec<usize> {
+    let mut borders = Vec::new();
+    let mut open = vec![(0, mp4.len())];
+    while let Some((mut at, end)) = open.pop() {
+        while at + 8 <= end {
+            let size = u32::from_be_bytes(mp4[at..at + 4].try_into().unwrap()) as usize;
+            if matches!(&mp4[at + 4..at + 8], b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" | b"edts" | b"udta") {
+                open.push((at + 8, at + size));
+            }
+            borders.extend([at, at + 8]);
+            at += size;
+        }
+    }
+    borders
+}
+
+#[test]
+fn a_clip_cut_at_every_border_of_a_box_is_an_error() {
+    // The good small clip that the hostile ones were made from.
+    let whole = fixture("hostile/mp4_named.png");
+    let borders = borders(&whole);
+    assert!(borders.len() > 80, "{} borders", borders.len());
+    for border in borders {
+        for end in border.saturating_sub(1)..=border + 1 {
+            let cut = &whole[..end.min(whole.len())];
+            bodies::mp4(cut);
+            bodies::strip(cut);
+            let found = strip::strip(&mut Cursor::new(cut), &mut Vec::new());
+            assert!(found.is_err(), "cut at {end}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn every_number_of_an_index_may_lie() {
+    let whole = fixture("hostile/mp4_named.png");
+    let index = whole.windows(4).position(|kind| kind == b"moov").unwrap() - 4;
+    let media = whole.windows(4).position(|kind| kind == b"mdat").unwrap() - 4;
+    for at in index..media - 4 {
+        for lie in [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff_u32] {
+            let mut bent = whole.clone();
+            bent[at..at + 4].copy_from_slice(&lie.to_be_bytes());
+            let begun = Instant::now();
+            bodies::strip(&bent);
+            let _ = probe::probe(Cursor::new(bent));
+            assert!(begun.elapsed() < Duration::from_secs(5), "{lie:#x} at {at} took {:?}", begun.elapsed());
+        }
+    }
+}
+
+#[test]
+fn an_index_of_seventy_megabytes_is_refused() {
+    let mut bomb = fixture("hostile/mp4_named.png");
+    let index = bomb.windows(4).position(|kind| kind == b"moov").unwrap() - 4;
+    bomb.truncate(index);
+    let length: u32 = 70 << 20;
+    bomb.extend(length.to_be_bytes());
+    bomb.extend(b"moov");
+    bomb.resize(index + length as usize, 0);
+    let found = probe::probe(Cursor::new(bomb));
+    assert!(matches!(found, Err(MediaError::Limit { .. })), "{found:?}");
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn make(desk: &Desk<'_>, path: &Path, folder: &Path, info: MediaInfo) -> Result<
     })?;
     let durations = clip::beside(&info, &desk.sounds);
     let findings = content.findings(&info, &desk.promise, &durations);
-    let fixed = if arguments.mode == Mode::Fix { fix(desk, path, folder, &findings)? } else { None };
+    let fixed = if arguments.mode == Mode::Fix { fix(desk, path, folder, &info, &findings)? } else { None };
     let stem = content.stem.take().map(|(sha256, channels)| Stem {
         file: "stem.wav".to_owned(),
         channels,
@@ -299,7 +299,13 @@ fn make(desk: &Desk<'_>, path: &Path, folder: &Path, info: MediaInfo) -> Result<
 }
 
 /// Mends in a copy what can be mended.
-fn fix(desk: &Desk<'_>, path: &Path, folder: &Path, findings: &[Finding]) -> Result<Option<Fixed>, MediaError> {
+fn fix(
+    desk: &Desk<'_>,
+    path: &Path,
+    folder: &Path,
+    info: &MediaInfo,
+    findings: &[Finding],
+) -> Result<Option<Fixed>, MediaError> {
     let mend = findings.iter().filter_map(Finding::mend).max();
     let Some(mend) = mend else { return Ok(None) };
     let fate = match (desk.lane, mend) {
@@ -308,7 +314,7 @@ fn fix(desk: &Desk<'_>, path: &Path, folder: &Path, findings: &[Finding]) -> Res
         (Lane::Keep, Mend::Sound) => SoundFate::Encode,
     };
     let copy = folder.join("fixed.mp4");
-    let proof = clip::wrap(path, &copy, fate)?;
+    let (proof, ()) = clip::wrap(path, info, &copy, fate, || Ok(()))?;
     let info = measure_whole(&copy).map_err(MediaError::Unsupported)?;
     let mut promise = desk.promise.clone();
     if fate == SoundFate::Drop {

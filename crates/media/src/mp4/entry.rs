@@ -13,11 +13,36 @@ pub(super) fn read_picture(entry: Atom<'_>, track: &mut Track) {
     }
     let header = find(b"avcC").filter(|_| track.codec == "h264").and_then(|avcc| avc::read(avcc.body));
     let told = find(b"colr").map(|colr| colour::of_box(colr.body)).unwrap_or_default();
-    let header = header.unwrap_or_default();
+    let header = header.unwrap_or_else(|| other_header(entry.kind, &find));
     track.colour = colour::first_told(header.colour, told);
     (track.profile, track.level, track.pixel_format) = (header.profile, header.level, header.pixel_format);
     let shape = find(b"pasp").and_then(|pasp| pasp.u32(0).ok().zip(pasp.u32(4).ok())).or(header.pixel_aspect);
     track.pixel_aspect = shape.filter(|shape| shape.0 > 0 && shape.1 > 0).unwrap_or((1, 1));
+}
+
+/// Profile and level where other codecs than H.264 tell them at a fixed place: AV1 (`av1C`, AV1 in ISOBMFF 2.3.3), HEVC
+/// (`hvcC`, 14496-15, 8.3.3.1, the level alone), ProRes (by its name).
+fn other_header<'a>(entry: [u8; 4], find: &impl Fn(&[u8; 4]) -> Option<&'a Atom<'a>>) -> avc::Header {
+    let mut header = avc::Header::default();
+    if let Some(configuration) = find(b"av1C").and_then(|av1c| av1c.u8(1).ok()) {
+        let profile = ["Main", "High", "Professional"].get(usize::from(configuration >> 5));
+        header.profile = profile.map(|name| (*name).to_owned());
+        header.level = Some(u32::from(configuration & 0x1f));
+    }
+    if let Some(level) = find(b"hvcC").and_then(|hvcc| hvcc.u8(12).ok()) {
+        header.level = Some(level.into());
+    }
+    let prores = match &entry {
+        b"apco" => Some("Proxy"),
+        b"apcs" => Some("LT"),
+        b"apcn" => Some("Standard"),
+        b"apch" => Some("HQ"),
+        b"ap4h" => Some("4444"),
+        b"ap4x" => Some("XQ"),
+        _ => None,
+    };
+    header.profile = header.profile.or(prores.map(str::to_owned));
+    header
 }
 
 /// The codec as FFmpeg names it, or the entry's four letters.

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::TrackKind;
 use super::atom::{Atom, atoms, child, inside};
 use super::shown::Window;
 use crate::MediaError;
@@ -109,8 +110,17 @@ pub(super) fn first_entry(stsd: Atom<'_>) -> Result<Atom<'_>, MediaError> {
 }
 
 /// Counts samples, each of which must have a size in the table unless all are alike.
-pub(super) fn sample_count(tables: &[Atom<'_>], stbl: Atom<'_>) -> Result<u64, MediaError> {
-    Ok(Sizes::read(child(tables, b"stsz", stbl)?)?.count)
+pub(super) fn sample_count(tables: &[Atom<'_>], stbl: Atom<'_>, kind: TrackKind) -> Result<u64, MediaError> {
+    let count = Sizes::read(child(tables, b"stsz", stbl)?)?.count;
+    // Of plain sound each sample is one of the table, and nothing is done for each.
+    if kind != TrackKind::Sound && count > MAX_SAMPLES {
+        return Err(too_many(count));
+    }
+    Ok(count)
+}
+
+fn too_many(count: u64) -> MediaError {
+    MediaError::Limit { what: "samples of one track", found: count, allowed: MAX_SAMPLES }
 }
 
 struct Sizes<'a> {
@@ -124,7 +134,7 @@ impl<'a> Sizes<'a> {
         let common = stsz.u32(4)?;
         let count = if common == 0 { stsz.count(8, 4)? as u64 } else { stsz.u32(8)?.into() };
         if common == 0 && count > MAX_SAMPLES {
-            return Err(MediaError::Limit { what: "samples of one track", found: count, allowed: MAX_SAMPLES });
+            return Err(too_many(count));
         }
         Ok(Sizes { stsz, common, count })
     }
