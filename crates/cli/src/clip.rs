@@ -119,9 +119,11 @@ pub(crate) fn picture_name(info: &MediaInfo) -> &'static str {
 /// Makes what is ordered. What goes wrong leaves neither picture nor stem under its name.
 pub(crate) fn make(order: &Order<'_>) -> Result<Content, MediaError> {
     let length = stem_length(order.info)
-        .ok_or_else(|| MediaError::Unsupported("it has no picture of known length".to_owned()))?;
+        .ok_or_else(|| MediaError::Unsupported("there is no moving picture of known length in it".to_owned()))?;
     let mut source = open_plain(order.clip)?;
+    let is_movie = matches!(order.info.container.as_str(), "mp4" | "mov");
     let movie = match Movie::read(&mut source) {
+        _ if !is_movie => None,
         Ok(movie) if movie.is_encrypted() => {
             return Err(MediaError::Unsupported("it is encrypted".to_owned()));
         }

@@ -49,14 +49,15 @@ pub struct Levels {
     pub decode_error_at: Option<Samples>,
 }
 
-/// Whether music was found in sound.
+/// Whether there is music in sound, as estimated by notes that are held.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Music {
-    /// The answer; absent where the sound is too short or too quiet to tell.
+    /// Whether there is music; absent when the sound is too short (under 2.6 s) or too quiet to tell.
     pub found: Option<bool>,
-    /// How much speaks for it; the answer is yes from 1 on.
+    /// How sure that is: from 0, no note is held, to 2; from 1.55 on it is music.
     pub score: f32,
-    /// Where it was found, in samples at 48 kHz.
+    /// The stretches in which notes are held, if there is music: samples at the sound's rate from its first, in order,
+    /// apart, to about half a second.
     pub ranges: Vec<TimeRange<Samples>>,
 }
 
@@ -137,7 +138,7 @@ pub fn judge_sound(levels: &Levels, loudness: &Loudness, music: Option<&Music>) 
         let finding = Finding::new(
             "audio.music",
             Weight::Note,
-            format!("music, by its steady tones (score {:.1}; estimated)", music.score),
+            format!("perhaps music: notes that are held, {:.2} of 2, told from 1.55 on", music.score),
             "none where a score is to follow",
             "listen; strip the sound, or ask for none in the prompt",
         );

@@ -228,6 +228,13 @@ pub fn compare(info: &MediaInfo, promise: &Promise) -> Vec<Finding> {
             "none: no sound was asked for",
             "strip it: --lane strip",
         )),
+        (None, None) if !promise.audio.codecs.is_empty() => findings.push(Finding::new(
+            "audio.missing",
+            Weight::Note,
+            "no sound",
+            "a sound track, if one was asked for",
+            "say --silent if none was",
+        )),
         (Some(audio), _) => findings.extend(compare_audio(audio, &promise.audio, info.video.as_ref())),
         (None, _) => {}
     }

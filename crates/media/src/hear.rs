@@ -10,7 +10,7 @@ use crate::MediaError;
 use crate::rate::To48;
 use crate::wav::{Label, Stem};
 use crate::wave::{Pen, Wave};
-use crate::{level, loudness};
+use crate::{level, loudness, music, speech};
 
 /// What was heard of a sound at 48 kHz, up to the end of its picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,10 @@ struct Ears<W> {
     loudness: loudness::Meter,
     levels: level::Meter,
     pen: Option<Pen>,
+    speech: Option<speech::Detector>,
+    music: Option<music::Detector>,
+    /// The mean of the channels.
+    mono: Vec<f32>,
 }
 
 impl<W: Write> Hearing<W> {
@@ -70,7 +74,16 @@ impl<W: Write> Hearing<W> {
         let stem = stem.map(|(out, label)| Stem::begin(out, channels, length, label)).transpose()?;
         let loudness = loudness::Meter::new(SampleRate::HZ_48000.hertz(), channels)?;
         let pen = wants.wave.then(Pen::new);
-        let ears = Ears { stem, left: length.0, loudness, levels: level::Meter::default(), pen };
+        let ears = Ears {
+            stem,
+            left: length.0,
+            loudness,
+            levels: level::Meter::default(),
+            pen,
+            speech: wants.speech.then(speech::Detector::new),
+            music: wants.music.then(|| music::Detector::new(SampleRate::HZ_48000.hertz())),
+            mono: Vec::new(),
+        };
         Ok(Hearing { resampler: To48::new(rate, channels)?, ears })
     }
 
@@ -93,8 +106,8 @@ impl<W: Write> Hearing<W> {
         let heard = Heard {
             loudness: ears.loudness.finish(),
             levels: ears.levels.finish(),
-            speech: Vec::new(),
-            music: None,
+            speech: ears.speech.map(spoken).unwrap_or_default(),
+            music: ears.music.map(music::Detector::finish),
             wave: ears.pen.map(Pen::finish),
         };
         Ok((heard, ears.stem.map(Stem::end).transpose()?))
@@ -115,6 +128,28 @@ impl<W: Write> Ears<W> {
         if let Some(pen) = &mut self.pen {
             pen.add(&block);
         }
+        if self.speech.is_some() || self.music.is_some() {
+            mix(&block, &mut self.mono);
+            self.speech.iter_mut().for_each(|speech| speech.add(&self.mono));
+            self.music.iter_mut().for_each(|music| music.add(&self.mono));
+        }
         Ok(())
     }
+}
+
+/// Where someone speaks.
+fn spoken(detector: speech::Detector) -> Vec<TimeRange<Samples>> {
+    let range = |(start, end)| TimeRange { start: Samples(start), end: Samples(end) };
+    detector.finish().into_iter().map(range).collect()
+}
+
+/// The mean of all channels.
+fn mix(block: &[&[f32]], mono: &mut Vec<f32>) {
+    mono.clear();
+    mono.extend_from_slice(block.first().copied().unwrap_or_default());
+    for plane in block.iter().skip(1) {
+        mono.iter_mut().zip(*plane).for_each(|(mean, sample)| *mean += sample);
+    }
+    let share = 1.0 / block.len().max(1) as f32;
+    mono.iter_mut().for_each(|mean| *mean *= share);
 }

@@ -31,7 +31,11 @@ pub mod stems;
 
 pub mod loudness;
 
-pub mod level;
+mod level;
+
+pub mod music;
+
+pub mod speech;
 
 pub mod wave;
 

@@ -51,7 +51,9 @@ pub struct Decoded {
 /// Whether [`read`] can decode a track of sound.
 #[must_use]
 pub fn is_decoded(track: &Track) -> bool {
-    track.codec == "aac" && track.sound.is_some() && !track.config.is_empty()
+    // Symphonia does not know more channels.
+    let channels = track.sound.is_some_and(|(_, channels)| (1..=2).contains(&channels));
+    track.codec == "aac" && channels && !track.config.is_empty()
 }
 
 /// Reads a clip once. `picture` gets a file with the picture alone, as [`crate::strip::strip`] writes it; `sound` gets

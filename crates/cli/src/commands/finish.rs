@@ -223,17 +223,21 @@ fn sound(number: usize, path: &Path) -> Result<Sounding, Failure> {
     Ok(Sounding { name: format!("REF{number} ({})", path.display()), length, rate })
 }
 
-/// A folder for each clip, named after it.
+/// A folder for each clip, named after it: without its ending, but where two would have one folder.
 fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
-    let mut names = BTreeSet::new();
+    let name = |name: Option<&std::ffi::OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
+    let stems: Vec<String> = arguments.clips.iter().map(|clip| name(clip.file_stem())).collect();
+    let is_alone =
+        |stem: &String| stems.iter().filter(|other| other.to_lowercase() == stem.to_lowercase()).count() == 1;
     let mut folders = Vec::new();
-    for clip in &arguments.clips {
-        let name = clip.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if name.is_empty() || !names.insert(name.to_lowercase()) {
-            let message = format!("two clips are named {name:?}, or it has no name: {}", clip.display());
+    let mut taken = BTreeSet::new();
+    for (clip, stem) in arguments.clips.iter().zip(&stems) {
+        let own = if is_alone(stem) { stem.clone() } else { name(clip.file_name()) };
+        if own.is_empty() || !taken.insert(own.to_lowercase()) {
+            let message = format!("two clips are named {own:?}, or it has no name: {}", clip.display());
             return Err(Failure::new(Exit::Usage, message, "finish them apart, each with its own --out"));
         }
-        let folder = arguments.out.join(name);
+        let folder = arguments.out.join(own);
         for file in ["facts.json", "picture.mp4", "picture.mov", "stem.wav", "fixed.mp4"] {
             refuse_overwrite(&folder.join(file), arguments.force, &[clip])?;
         }
