@@ -37,7 +37,9 @@ lint: deps
 bench: deps
 	command -v hyperfine >/dev/null || $(SUDO) apt-get install -y hyperfine
 	$(CARGO) build --release --locked --package seedpost-cli
+	$(CARGO) build --release --locked --package seedpost-media --example floor
 	python3 crates/cli/benches/against_ffmpeg.py $(RELEASE)
+	python3 crates/cli/benches/finish.py $(RELEASE) target/release/examples/floor
 	python3 crates/cli/benches/assets.py $(RELEASE)
 	python3 crates/cli/benches/takes.py $(RELEASE)
 

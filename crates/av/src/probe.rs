@@ -149,14 +149,16 @@ impl Coded {
         u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)
     }
 
-    /// What its packets have in bits a second, else the stream's own statement.
+    /// The stream's own statement in bits a second, else what its packets have; the other way round where no table counts
+    /// them, since fragments may state only the first of them.
     fn bit_rate(self, stream: &format::stream::Stream<'_>) -> Option<u64> {
         let counted = || {
             let base = clock(stream.time_base())?;
             let bits = u128::from(self.bytes).checked_mul(8 * u128::try_from(base.denominator()).ok()?)?;
             Rounding::Down.divide(bits, u128::from(self.ticks(stream)?) * u128::try_from(base.numerator()).ok()?)
         };
-        counted().or_else(|| u64::try_from(stream.parameters().bit_rate()).ok().filter(|rate| *rate > 0))
+        let stated = || u64::try_from(stream.parameters().bit_rate()).ok().filter(|rate| *rate > 0);
+        if stream.frames() == 0 { counted().or_else(stated) } else { stated().or_else(counted) }
     }
 }
 

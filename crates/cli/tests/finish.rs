@@ -206,9 +206,10 @@ fn what_is_wrong_in_picture_and_sound_is_found_where_it_is() {
     let picture = format!(
         "testsrc2=size=320x180:rate=24:duration=4,{black},loop=loop=35:size=1:start=48,setpts=N/24/TB,trim=end_frame=96"
     );
-    let wave = "if(lt(t,1),0,if(between(t,2,2.1),4,0.5)*sin(2*PI*440*t))";
+    let tone = "sin(2*PI*440*t)";
+    let wave = format!("if(lt(t,1),0,if(between(t,2,2.1),clip(4*{tone},-1,1),0.5*{tone}))");
     let sound = format!("aevalsrc='{wave}|-1*({wave})':s=48000:d=4");
-    clip(folder.path(), "bad.mp4", &picture, &sound, &["-bf", "0", "-af", "alimiter=limit=1:level=0"]);
+    clip(folder.path(), "bad.mp4", &picture, &sound, &["-bf", "0"]);
     let report = json(folder.path(), &["finish", "bad.mp4", "--deep", "--pictures"]);
     let facts = &report["clips"][0]["facts"];
     let findings = facts["findings"].as_array().unwrap();
@@ -222,6 +223,8 @@ fn what_is_wrong_in_picture_and_sound_is_found_where_it_is() {
     let frames = (frozen["frames"]["start"].as_u64().unwrap(), frozen["frames"]["end"].as_u64().unwrap());
     assert!((48..=52).contains(&frames.0) && (83..=85).contains(&frames.1), "{frames:?}");
     at("audio.inverted");
+    let clipped = at("audio.clipped")["samples"]["start"].as_u64().unwrap();
+    assert!((95_900..=101_000).contains(&clipped), "{clipped}");
     let silence = at("audio.silence")["samples"]["end"].as_u64().unwrap();
     // Codecs ring a little before a sound.
     assert!((46_900..=48_100).contains(&silence), "{silence}");

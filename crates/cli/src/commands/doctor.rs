@@ -13,13 +13,14 @@ use crate::output::{Exit, Failure, result_json, say};
 use crate::project::{with_worker, worker_program};
 
 /// What may be set.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "FAL_KEY",
     "ARK_API_KEY",
     "SEEDANCE_API_KEY",
     "SEEDANCE_API_BASE",
     "SEEDPOST_KEY_LIMIT",
     "SEEDPOST_TIMEOUT",
+    "SEEDPOST_AV_TIMEOUT",
     "SEEDPOST_SIMULATOR_URL",
     "SEEDPOST_FAL_URL",
     "SEEDPOST_ARK_URL",

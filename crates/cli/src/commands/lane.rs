@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use seedpost_core::lane;
-use seedpost_media::strip;
 use serde_json::json;
 
 use super::List;
+use crate::assets::measure_whole;
+use crate::clip::{self, Order};
 use crate::output::{Exit, Failure, result_json, say, shown, table};
-use crate::project::{open_plain, refuse_overwrite, write_whole};
+use crate::project::refuse_overwrite;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     list: List,
-    /// Take the sound off this MP4; the picture is copied, not encoded.
+    /// Take the sound off this clip; the picture is copied, not encoded.
     #[arg(long, value_name = "CLIP", requires = "out")]
     strip: Option<PathBuf>,
     /// Where the silent picture goes.
@@ -48,19 +49,18 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
 
 fn strip_clip(clip: &Path, out: &Path, force: bool, json: bool) -> Result<Exit, Failure> {
     refuse_overwrite(out, force, &[clip])?;
-    let mut source = open_plain(clip).map_err(|error| Failure::disk("read", clip, &error))?;
-    let stripped = write_whole(out, |writer| strip::strip(&mut source, writer).map(|_| ()));
-    stripped.map_err(|error| {
-        Failure::new(
-            Exit::Media,
-            format!("failed to strip {}: {error}", clip.display()),
-            "give it a whole, unfragmented MP4",
-        )
+    let name = clip.display();
+    let info = measure_whole(clip)
+        .map_err(|error| Failure::new(Exit::Media, format!("{name}: {error}"), "give it a whole clip"))?;
+    let order = Order { clip, info: &info, picture: Some(out), stem: None, deep: false, pictures: None };
+    let content = clip::make(&order).map_err(|error| {
+        Failure::new(Exit::Media, format!("failed to strip {name}: {error}"), "see `seedpost probe`")
     })?;
     if json {
-        result_json("lane", json!({ "picture": shown(out) }));
+        result_json("lane", json!({ "picture": shown(out), "proof": content.proof }));
     } else {
-        say(format_args!("{}", out.display()));
+        let packets = content.proof.map_or(0, |proof| proof.packets);
+        say(format_args!("{}: {packets} packets of the picture, untouched", out.display()));
     }
     Ok(Exit::Done)
 }

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seedpost_core::spec::picture_samples;
-use seedpost_core::time::{FrameRate, SampleRate, Samples, Timecode};
+use seedpost_core::media::MediaInfo;
+use seedpost_core::time::{FrameRate, Timecode};
 use seedpost_core::timeline::record_samples;
-use seedpost_media::decode::decode;
-use seedpost_media::wav::{self, Label};
-use seedpost_media::{MediaError, stems};
+use seedpost_media::MediaError;
+use seedpost_media::wav::Label;
 use serde_json::json;
 
-use crate::assets::measure_file;
+use crate::assets::measure_whole;
+use crate::clip::{self, Order};
 use crate::output::{Exit, Failure, result_json, say, shown};
-use crate::project::{digest_text, open_plain, refuse_overwrite, write_whole};
+use crate::project::{digest_text, refuse_overwrite};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -33,17 +33,15 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let clip = arguments.clip.display();
     refuse_overwrite(&arguments.out, arguments.force, &[&arguments.clip])?;
-    let info = measure_file(&arguments.clip)
+    let info = measure_whole(&arguments.clip)
         .map_err(|error| Failure::new(Exit::Media, format!("{clip}: {error}"), "give it a whole clip"))?;
-    let video = info.video.as_ref();
-    let length = video.and_then(|video| picture_samples(video, SampleRate::HZ_48000));
-    let length = length.filter(|_| info.audio.is_some()).ok_or_else(|| {
+    let length = clip::stem_length(&info).filter(|_| info.audio.is_some()).ok_or_else(|| {
         Failure::new(Exit::Media, format!("{clip} has no picture of known length with sound"), "see `seedpost probe`")
     })?;
-    let rate = video.and_then(|video| video.rate).unwrap_or(FrameRate::FPS_24);
+    let rate = info.video.as_ref().and_then(|video| video.rate).unwrap_or(FrameRate::FPS_24);
     let start = Timecode::parse(&arguments.start, rate)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string(), "such as 01:00:00:00"))?;
-    write(arguments, start, length).map_err(|error| {
+    write(arguments, &info, start).map_err(|error| {
         Failure::new(Exit::Media, format!("failed to write the stem of {clip}: {error}"), "see `seedpost probe`")
     })?;
     if json {
@@ -57,9 +55,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn write(arguments: &Arguments, start: Timecode, length: Samples) -> Result<(), MediaError> {
-    let sound = decode(open_plain(&arguments.clip)?, None)?;
-    let laid = stems::lay(&sound, Samples(0), length)?;
+fn write(arguments: &Arguments, info: &MediaInfo, start: Timecode) -> Result<(), MediaError> {
     let name = arguments.clip.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let now = jiff::Timestamp::now().to_string();
     let label = Label {
@@ -68,7 +64,7 @@ fn write(arguments: &Arguments, start: Timecode, length: Samples) -> Result<(), 
         take: 1,
         unique_id: digest_text(&format!("{name} {now}")).chars().take(32).collect(),
         tape: name,
-        tracks: if laid.channels.len() == 1 {
+        tracks: if info.audio.as_ref().is_some_and(|audio| audio.channels == 1) {
             vec!["MIX".to_owned()]
         } else {
             vec!["MIX-L".to_owned(), "MIX-R".to_owned()]
@@ -79,5 +75,7 @@ fn write(arguments: &Arguments, start: Timecode, length: Samples) -> Result<(), 
         start,
         time_reference: record_samples(start.frames(), start).unwrap_or_default().0,
     };
-    write_whole(&arguments.out, |out| wav::write(out, &laid, &label))
+    let stem = Some((arguments.out.as_path(), &label));
+    let order = Order { clip: &arguments.clip, info, picture: None, stem, deep: false, pictures: None };
+    clip::make(&order).map(|_| ())
 }

@@ -20,7 +20,8 @@ live.webm   | ffmpeg -f lavfi -i sine=d=2 -c:a libopus -f webm -live 1 $
 ";
 
 /// Rules that the list does not break, and why.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("profile.value", "a profile is another file"),
     ("list.syntax", "nothing else can be read then"),
     ("list.size", "the list is too long then"),
     ("list.empty", "there is no shot then"),

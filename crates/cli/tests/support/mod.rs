@@ -28,6 +28,7 @@ pub(crate) fn seedpost(folder: &Path) -> Command {
         "SEEDPOST_SIMULATOR_URL",
         "SEEDPOST_KEY_LIMIT",
         "SEEDPOST_TIMEOUT",
+        "SEEDPOST_AV_TIMEOUT",
     ] {
         command.env_remove(name);
     }

@@ -86,7 +86,7 @@ impl DurationCheck {
         let found = format!("{} is {frames} frames ({milliseconds} ms) longer than the clip", self.name);
         let expected = format!("at most {} frame longer than {} frames: {}", TOLERANCE, self.clip_frames.0, self.why);
         let fix = "ask for a longer clip, or trim the sound: `seedpost conform`";
-        (!self.fits).then(|| Finding::new("reference.duration", Weight::Breach, found, expected, fix))
+        (!self.fits).then(|| Finding::new("reference.duration", Weight::Note, found, expected, fix))
     }
 }
 
