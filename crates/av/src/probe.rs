@@ -46,7 +46,7 @@ pub fn probe(path: &Path) -> Result<MediaInfo, AvError> {
         return Err(AvError::Request("the file was cut short"));
     }
     let video = film.and_then(|index| input.stream(index));
-    let video = video.map(|stream| read_video(&stream, &counts)).transpose()?;
+    let video = video.map(|stream| read_video(&stream, &counts, behind(&input, &stream))).transpose()?;
     let audio = input.streams().best(media::Type::Audio);
     let audio = audio.and_then(|stream| read_audio(&stream, &counts, &container).transpose()).transpose()?;
     let lengths = input.streams().filter(|stream| !is_cover(stream)).filter_map(|stream| {
@@ -205,7 +205,18 @@ fn colour(decoder: &codec::decoder::Video) -> ColourInfo {
     }
 }
 
-fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<VideoInfo, AvError> {
+/// How long after the first of all streams one begins, in microseconds.
+fn behind(input: &format::context::Input, stream: &format::stream::Stream<'_>) -> ClockTime {
+    let start = |stream: &format::stream::Stream<'_>| {
+        let clock = clock(stream.time_base())?;
+        (stream.start_time() != i64::MIN).then(|| stream.start_time().rescale(clock, MICROS))
+    };
+    let first = input.streams().filter_map(|stream| start(&stream)).min();
+    let apart = start(stream).zip(first).map_or(0, |(own, first)| own.saturating_sub(first));
+    ClockTime(u64::try_from(apart).unwrap_or(0))
+}
+
+fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets], start: ClockTime) -> Result<VideoInfo, AvError> {
     let decoder = codec::context::Context::from_parameters(stream.parameters())?.decoder().video()?;
     let packets = all.get(stream.index()).copied().unwrap_or_default();
     let duration = duration(stream, packets);
@@ -226,6 +237,7 @@ fn read_video(stream: &format::stream::Stream<'_>, all: &[Packets]) -> Result<Vi
         bit_rate: packets.coded.bit_rate(stream),
         rate,
         frames: Some(packets.count).filter(|count| *count > 0).map(Frames),
+        start,
         duration,
         rotation: rotation(stream),
         pixel_aspect: pixel_aspect(&decoder),

@@ -5,11 +5,11 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use seedpost_core::content::{Look, judge_picture, judge_sound};
 use seedpost_core::media::MediaInfo;
-use seedpost_core::spec::{self, DurationCheck, Finding, Promise, Sounding, durations, picture_samples};
+use seedpost_core::spec::{self, DurationCheck, Finding, Promise, Sounding, Weight, durations, picture_samples};
 use seedpost_core::time::{Rounding, SampleRate, Samples};
 use seedpost_media::decode::Sink;
 use seedpost_media::hear::{Heard, Hearing, Wants};
@@ -21,7 +21,7 @@ use seedpost_media::{MediaError, strip};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::project::{open_plain, temporary, with_worker, write_by_name, write_whole};
+use crate::project::{Pending, open_plain, temporary, temporary_folder, with_worker, write_by_name};
 use crate::waveform;
 
 /// The most still pictures of a clip.
@@ -39,6 +39,8 @@ pub(crate) struct Order<'a> {
     pub(crate) picture: Option<&'a Path>,
     /// Where the stem goes, and what it says of itself.
     pub(crate) stem: Option<(&'a Path, &'a Label)>,
+    /// Whether the sound is heard; a stem needs it.
+    pub(crate) hear: bool,
     /// Whether the picture is decoded, and the sound listened to.
     pub(crate) deep: bool,
     /// The folder for still pictures and the waveform.
@@ -86,6 +88,11 @@ impl Content {
     pub(crate) fn findings(&self, info: &MediaInfo, promise: &Promise, durations: &[DurationCheck]) -> Vec<Finding> {
         let mut findings = spec::compare(info, promise);
         let sound = self.sound.as_ref().filter(|_| promise.sound != Some(false));
+        let channels = info.audio.as_ref().map_or(0, |audio| audio.channels);
+        if channels > 2 {
+            let (found, fix) = (format!("{channels} channels"), "mix it down to stereo for a stem of it");
+            findings.extend(promise.weigh(vec![Finding::new("audio.stem", Weight::Note, found, "one or two", fix)]));
+        }
         let mut content: Vec<Finding> = durations.iter().filter_map(DurationCheck::finding).collect();
         content.extend(self.look.iter().flat_map(judge_picture));
         content.extend(
@@ -132,16 +139,55 @@ pub(crate) fn make(order: &Order<'_>) -> Result<Content, MediaError> {
         Err(MediaError::Unsupported(_)) => None,
         Err(error) => return Err(error),
     };
-    let look = (order.deep || order.pictures.is_some()).then(|| look(order)).transpose()?;
+    let stills = order.pictures.map(Stills::begin).transpose()?;
+    let look = (order.deep || stills.is_some()).then(|| look(order, stills.as_ref())).transpose()?;
+    let mut outputs = Outputs {
+        picture: order.picture.map(Pending::begin).transpose()?,
+        stem: order.stem.map(|(path, _)| Pending::begin(path)).transpose()?,
+    };
     let mut content = match &movie {
-        Some(movie) => read_once(order, &mut source, movie, length)?,
-        None => through_ffmpeg(order, length)?,
+        Some(movie) => read_once(order, &outputs, &mut source, movie, length)?,
+        None => through_ffmpeg(order, &outputs, length)?,
     };
     content.look = look;
-    if let Some((folder, heard)) = order.pictures.zip(content.sound.as_ref()) {
-        content.waveform = waveform::write(folder, heard, order.info)?;
+    if let Some((stills, heard)) = stills.as_ref().zip(content.sound.as_ref()) {
+        content.waveform = waveform::write(stills.folder.path(), heard, order.info)?;
     }
+    if content.stem.is_none() {
+        outputs.stem = None;
+    }
+    for output in [outputs.picture, outputs.stem].into_iter().flatten() {
+        output.keep(0o644)?;
+    }
+    stills.map_or(Ok(()), Stills::keep)?;
     Ok(content)
+}
+
+/// What is being made, without its name until all is well.
+struct Outputs {
+    picture: Option<Pending>,
+    stem: Option<Pending>,
+}
+
+/// Pictures of a clip, in a folder of their own until all is well.
+struct Stills<'a> {
+    folder: tempfile::TempDir,
+    to: &'a Path,
+}
+
+impl Stills<'_> {
+    fn begin(to: &Path) -> Result<Stills<'_>, MediaError> {
+        Ok(Stills { folder: temporary_folder(to)?, to })
+    }
+
+    fn keep(self) -> Result<(), MediaError> {
+        std::fs::create_dir_all(self.to)?;
+        for entry in std::fs::read_dir(self.folder.path())? {
+            let entry = entry?;
+            std::fs::rename(entry.path(), self.to.join(entry.file_name()))?;
+        }
+        Ok(())
+    }
 }
 
 fn wants(order: &Order<'_>) -> Wants {
@@ -149,61 +195,59 @@ fn wants(order: &Order<'_>) -> Wants {
 }
 
 /// The fast way: picture and sound from one reading.
-fn read_once(order: &Order<'_>, source: &mut File, movie: &Movie, length: Samples) -> Result<Content, MediaError> {
-    let sound = movie.first(TrackKind::Sound).filter(|track| pass::is_decoded(track)).and_then(|track| track.sound);
-    let Some((rate, channels)) = sound else {
-        let (proof, heard) = copy_picture(order, |out| {
-            let coded = pass::read(source, movie, out, None)?.0;
-            Ok((coded, hear_through_ffmpeg(order, length)?))
-        })?;
-        return Ok(Content { proof: Some(proof), ..heard });
-    };
-    // More than the stem needs is not decoded; of another rate, a little more for the resampler.
-    let most = Rounding::Up.divide(u128::from(length.0) * u128::from(rate.hertz()), 48_000).unwrap_or(0);
-    let most = Samples(most.saturating_add(u64::from(rate.hertz() / 10)));
-    let (proof, (heard, stem)) = copy_picture(order, |picture| {
-        with_stem(order, |stem| {
-            let mut hearing = Hearing::begin(rate, channels as usize, length, stem, wants(order))?;
-            let (coded, decoded) = pass::read(source, movie, picture, Some((&mut |block| hearing.add(block), most)))?;
-            let (mut heard, stem) = hearing.end()?;
-            (heard.levels.decode_errors, heard.levels.decode_error_at) = (decoded.errors, decoded.first_error);
-            Ok((coded, (heard, stem.map(|stem| (stem.digest(), channels_of(channels))))))
-        })
-    })?;
-    Ok(Content { proof: Some(proof), sound: Some(heard), stem, ..Content::default() })
-}
-
-fn channels_of(channels: u32) -> u16 {
-    u16::try_from(channels).unwrap_or(u16::MAX)
-}
-
-/// Writes the picture without sound, where it is wanted, and reads it again before it gets its name.
-fn copy_picture<T>(
+fn read_once(
     order: &Order<'_>,
-    read: impl FnOnce(Option<&mut dyn Write>) -> Result<(Coded, T), MediaError>,
-) -> Result<(Proof, T), MediaError> {
-    let Some(path) = order.picture else {
-        let (coded, other) = read(None)?;
-        return Ok((Proof::new(coded, None), other));
+    outputs: &Outputs,
+    source: &mut File,
+    movie: &Movie,
+    length: Samples,
+) -> Result<Content, MediaError> {
+    let mut picture = outputs.picture.as_ref().map(Pending::writer);
+    let mut out = picture.as_mut().map(|out| out as &mut dyn Write);
+    let sound = movie.first(TrackKind::Sound).filter(|track| order.hear && pass::is_decoded(track));
+    let (coded, heard) = match sound.and_then(|track| track.sound) {
+        Some((rate, channels)) => {
+            // More than the stem needs is not decoded; of another rate, a little more for the resampler.
+            let most = Rounding::Up.divide(u128::from(length.0) * u128::from(rate.hertz()), 48_000).unwrap_or(0);
+            let most = Samples(most.saturating_add(u64::from(rate.hertz() / 10)));
+            let mut stem = outputs.stem.as_ref().map(Pending::writer);
+            let mut hearing = begin(order, stem.as_mut(), rate, channels, length)?;
+            let (coded, decoded) = pass::read(source, movie, out, Some((&mut |block| hearing.add(block), most)))?;
+            let mut content = end(hearing, channels)?;
+            if let Some(heard) = &mut content.sound {
+                (heard.levels.decode_errors, heard.levels.decode_error_at) = (decoded.errors, decoded.first_error);
+            }
+            stem.map_or(Ok(()), |mut stem| stem.flush())?;
+            (coded, content)
+        }
+        None => (pass::read(source, movie, out.take(), None)?.0, hear_through_ffmpeg(order, outputs, length)?),
     };
-    write_whole(path, |out: &mut BufWriter<&File>| {
-        let (coded, other) = read(Some(out))?;
-        out.flush()?;
-        let mut written: &File = out.get_ref();
-        let again = pass::coded_picture(&mut written)?;
-        Ok((prove(coded, again)?, other))
-    })
+    picture.map_or(Ok(()), |mut picture| picture.flush())?;
+    let proof = match &outputs.picture {
+        Some(picture) => prove(coded, pass::coded_picture(&mut picture.reader())?)?,
+        None => Proof::new(coded, None),
+    };
+    Ok(Content { proof: Some(proof), ..heard })
 }
 
-/// Opens the stem, where one is wanted, for as long as it is written.
-fn with_stem<T>(
+type Out<'a, 'f> = Hashing<'a, BufWriter<&'f File>>;
+
+/// Begins to listen, and the stem where one is wanted.
+fn begin<'a, 'f>(
     order: &Order<'_>,
-    make: impl FnOnce(Option<(Hashing<'_, BufWriter<&File>>, &Label)>) -> Result<T, MediaError>,
-) -> Result<T, MediaError> {
-    match order.stem {
-        Some((path, label)) => write_whole(path, |out| make(Some((Hashing::new(out), label)))),
-        None => make(None),
-    }
+    stem: Option<&'a mut BufWriter<&'f File>>,
+    rate: SampleRate,
+    channels: u32,
+    length: Samples,
+) -> Result<Hearing<Out<'a, 'f>>, MediaError> {
+    let stem = stem.zip(order.stem).map(|(out, (_, label))| (Hashing::new(out), label));
+    Hearing::begin(rate, channels as usize, length, stem, wants(order))
+}
+
+fn end(hearing: Hearing<Out<'_, '_>>, channels: u32) -> Result<Content, MediaError> {
+    let (heard, stem) = hearing.end()?;
+    let stem = stem.map(|stem| (stem.digest(), u16::try_from(channels).unwrap_or(u16::MAX)));
+    Ok(Content { sound: Some(heard), stem, ..Content::default() })
 }
 
 fn prove(before: Coded, after: Coded) -> Result<Proof, MediaError> {
@@ -241,60 +285,56 @@ impl<W: Write> Write for Hashing<'_, W> {
     }
 }
 
+/// That a worker is missing, or that its disk is full, is no fault of the clip.
 fn failed(error: WorkerError) -> MediaError {
-    MediaError::Unsupported(error.to_string())
+    let is_disk = |message: &str| message.contains("No space left") || message.contains("Permission denied");
+    match &error {
+        WorkerError::Start { .. } => std::io::Error::other(error).into(),
+        WorkerError::Failed(message) if is_disk(message) => std::io::Error::other(error).into(),
+        _ => MediaError::Unsupported(error.to_string()),
+    }
 }
 
 /// The slow way: FFmpeg copies the picture and decodes the sound.
-fn through_ffmpeg(order: &Order<'_>, length: Samples) -> Result<Content, MediaError> {
-    let Some(path) = order.picture else { return hear_through_ffmpeg(order, length) };
-    let (proof, heard) = wrap(order.clip, order.info, path, SoundFate::Drop, || hear_through_ffmpeg(order, length))?;
-    Ok(Content { proof: Some(proof), ..heard })
+fn through_ffmpeg(order: &Order<'_>, outputs: &Outputs, length: Samples) -> Result<Content, MediaError> {
+    let picture = outputs.picture.as_ref();
+    let proof = picture.map(|picture| rewrap(order.clip, order.info, picture.path(), SoundFate::Drop)).transpose()?;
+    Ok(Content { proof, ..hear_through_ffmpeg(order, outputs, length)? })
 }
 
-/// Wraps a clip anew, the picture as it is, which is read again before the copy gets its name; `then` is done before
-/// that too.
-pub(crate) fn wrap<T>(
-    clip: &Path,
-    info: &MediaInfo,
-    path: &Path,
-    sound: SoundFate,
-    then: impl FnOnce() -> Result<T, MediaError>,
-) -> Result<(Proof, T), MediaError> {
-    let source = clip.canonicalize()?;
-    write_by_name(path, MediaError::Io, |out| {
-        let order = RewrapOrder { source, out: out.to_owned(), sound };
-        let copied = with_worker(|worker| worker.rewrap(order)).map_err(failed)?;
-        let before = Coded { packets: copied.packets, sha256: copied.sha256 };
-        let after = pass::coded_picture(&mut File::open(out)?)?;
-        // Streams write start codes where files write lengths; the worker has compared what stands between them.
-        let is_stream = !matches!(info.container.as_str(), "mp4" | "mov" | "matroska" | "flv");
-        let proof = if is_stream && before.packets == after.packets && before != after {
-            Proof { of: STREAM.to_owned(), ..Proof::new(before, Some(after.sha256)) }
-        } else {
-            prove(before, after)?
-        };
-        Ok((proof, then()?))
-    })
+/// Wraps a clip anew, the picture as it is, which is read again before the copy gets its name.
+pub(crate) fn wrap(clip: &Path, info: &MediaInfo, path: &Path, sound: SoundFate) -> Result<Proof, MediaError> {
+    write_by_name(path, MediaError::Io, |out| rewrap(clip, info, out, sound))
+}
+
+fn rewrap(clip: &Path, info: &MediaInfo, out: &Path, sound: SoundFate) -> Result<Proof, MediaError> {
+    let order = RewrapOrder { source: clip.canonicalize()?, out: out.canonicalize()?, sound };
+    let copied = with_worker(|worker| worker.rewrap(order)).map_err(failed)?;
+    let before = Coded { packets: copied.packets, sha256: copied.sha256 };
+    let after = pass::coded_picture(&mut File::open(out)?)?;
+    // Streams write start codes where files write lengths; the worker has compared what stands between them.
+    let is_stream = !matches!(info.container.as_str(), "mp4" | "mov" | "matroska" | "flv");
+    if is_stream && before.packets == after.packets && before != after {
+        return Ok(Proof { of: STREAM.to_owned(), ..Proof::new(before, Some(after.sha256)) });
+    }
+    prove(before, after)
 }
 
 /// Lets FFmpeg decode the sound, where there is any, and hears it as any other.
-fn hear_through_ffmpeg(order: &Order<'_>, length: Samples) -> Result<Content, MediaError> {
-    if order.info.audio.is_none() {
+fn hear_through_ffmpeg(order: &Order<'_>, outputs: &Outputs, length: Samples) -> Result<Content, MediaError> {
+    if order.info.audio.is_none() || !order.hear {
         return Ok(Content::default());
     }
     let decoded = temporary(order.stem.map(|(path, _)| path))?;
-    let sound = SoundOrder { source: order.clip.canonicalize()?, out: decoded.path().to_owned() };
+    let sound = SoundOrder { source: order.clip.canonicalize()?, out: decoded.path().canonicalize()? };
     let facts = with_worker(|worker| worker.sound(sound)).map_err(failed)?;
-    let channels = facts.channels as usize;
     let mut raw = BufReader::new(File::open(decoded.path())?);
-    let (heard, stem) = with_stem(order, |stem| {
-        let mut hearing = Hearing::begin(facts.rate, channels, length, stem, wants(order))?;
-        each_block(&mut raw, channels, &mut |block| hearing.add(block))?;
-        let (heard, stem) = hearing.end()?;
-        Ok((heard, stem.map(|stem| (stem.digest(), channels_of(facts.channels)))))
-    })?;
-    Ok(Content { sound: Some(heard), stem, ..Content::default() })
+    let mut stem = outputs.stem.as_ref().map(Pending::writer);
+    let mut hearing = begin(order, stem.as_mut(), facts.rate, facts.channels, length)?;
+    each_block(&mut raw, facts.channels as usize, &mut |block| hearing.add(block))?;
+    let content = end(hearing, facts.channels)?;
+    stem.map_or(Ok(()), |mut stem| stem.flush())?;
+    Ok(content)
 }
 
 /// Reads interleaved floats as planes, block by block.
@@ -318,12 +358,9 @@ fn each_block(raw: &mut impl std::io::Read, channels: usize, take: Sink<'_>) -> 
     }
 }
 
-fn look(order: &Order<'_>) -> Result<Look, MediaError> {
-    let folder = order.pictures.map(|folder| -> Result<PathBuf, MediaError> {
-        std::fs::create_dir_all(folder)?;
-        Ok(folder.canonicalize()?)
-    });
+fn look(order: &Order<'_>, stills: Option<&Stills<'_>>) -> Result<Look, MediaError> {
+    let pictures = stills.map(|stills| stills.folder.path().canonicalize()).transpose()?;
     let frames = order.info.video.as_ref().and_then(|video| video.frames);
-    let look = LookOrder { source: order.clip.canonicalize()?, pictures: folder.transpose()?, count: STILLS, frames };
+    let look = LookOrder { source: order.clip.canonicalize()?, pictures, count: STILLS, frames };
     with_worker(|worker| worker.look(look)).map_err(failed)
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use seedpost_core::content::Look;
 use seedpost_core::job::{Delivery, Phase, Take};
 use seedpost_core::lane::{Lane, LaneDecision};
 use seedpost_core::media::MediaInfo;
@@ -209,15 +210,15 @@ fn finish_one<'p>(
 /// The sounds that the take was rendered with: where its shot has changed since, those that were recorded then.
 fn references(project: &Project, job: &Job<'_>, folder: &Path) -> Vec<Conformed> {
     let is_old = job.state.plan.fingerprint != job.prepared.plan.fingerprint;
-    let recorded =
-        || read_facts(folder).or_else(|| read_facts_at(&folder.join(FORMER))).map(|facts| facts.from.references);
+    let recorded = || read_made(&folder.join("facts.json")).or_else(|| read_made(&folder.join(FORMER)));
+    let recorded = || recorded().map(|made| made.from.references);
     let recorded = if is_old { recorded() } else { None };
     recorded.unwrap_or_else(|| job.prepared.conformed.iter().map(|sound| relative(project, sound)).collect())
 }
 
 /// A stem that somebody has worked on since is not written over.
 fn refuse_changed(folder: &Path) -> Result<(), Failure> {
-    for stem in read_facts(folder).into_iter().flat_map(|facts| facts.stems) {
+    for stem in read_made(&folder.join("facts.json")).into_iter().flat_map(|made| made.stems) {
         let path = folder.join(&stem.file);
         if digest(&path).is_ok_and(|(sha256, _)| sha256 != stem.sha256) {
             let message = format!("{} was changed by hand and would be written anew", path.display());
@@ -259,17 +260,39 @@ pub(crate) fn facts_of(project: &Project, take: &TakeId) -> Option<Facts> {
 }
 
 fn read_facts(folder: &Path) -> Option<Facts> {
-    read_facts_at(&folder.join("facts.json"))
+    let text = std::fs::read(folder.join("facts.json")).ok()?;
+    serde_json::from_slice(&text).ok().filter(|facts: &Facts| facts.schema == SCHEMA)
 }
 
-fn read_facts_at(path: &Path) -> Option<Facts> {
-    let text = std::fs::read(path).ok()?;
-    serde_json::from_slice(&text).ok().filter(|facts: &Facts| facts.schema == SCHEMA)
+/// What facts of every version tell: what was made, and of what.
+#[derive(Deserialize)]
+struct Made {
+    from: MadeFrom,
+    stems: Vec<MadeStem>,
+}
+
+#[derive(Deserialize)]
+struct MadeFrom {
+    references: Vec<Conformed>,
+}
+
+#[derive(Deserialize)]
+struct MadeStem {
+    file: String,
+    sha256: String,
+}
+
+fn read_made(path: &Path) -> Option<Made> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
 /// Whether a take stands as it should: made from the same, looked at as closely, and all of it there.
 fn is_enough(folder: &Path, facts: &Facts, from: &Inputs, deep: bool) -> bool {
-    let looked = facts.content.look.is_some() || !deep;
+    let pictures = folder.join("pictures");
+    let drawn = |look: &Look| {
+        look.pictures.iter().map(|(name, _)| name).chain(&look.sheet).all(|name| pictures.join(name).is_file())
+    };
+    let looked = !deep || facts.content.look.as_ref().is_some_and(drawn);
     let files = facts.stems.iter().map(|stem| &stem.file).chain([&facts.picture]);
     facts.from == *from && looked && files.into_iter().all(|file| folder.join(file).is_file())
 }
@@ -325,7 +348,9 @@ impl Maker<'_> {
             clip: &clip,
             info: self.info,
             picture: (from.lane.lane == Lane::Strip).then_some(&silent),
-            stem: (channels > 0).then_some((&path, &label)),
+            // A stem has one channel or two; other sound is only measured.
+            stem: (1..=2).contains(&channels).then_some((&path, &label)),
+            hear: true,
             deep: self.deep,
             pictures: self.deep.then(|| self.folder.join("pictures")).as_deref(),
         })?;

@@ -97,7 +97,7 @@ impl Bar {
         self.bar.reset();
         self.bar.set_length(steps as u64);
         self.bar.set_message(what);
-        if self.shown && steps > 20 {
+        if self.shown && steps > 3 {
             let style =
                 ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").expect("the template is a constant");
             self.bar.set_style(style);

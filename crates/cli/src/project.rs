@@ -123,7 +123,8 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
 }
 
-fn sweep_folder(folder: &Path) {
+/// Removes what a killed run left unfinished in a folder.
+pub(crate) fn sweep_folder(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY)) {
         let path = entry.path();
@@ -206,18 +207,54 @@ fn write_mode<T, E: From<io::Error>>(
     mode: u32,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let folder = folder_of(path);
-    fs::create_dir_all(folder)?;
-    // Nobody but its owner may read it until it is whole.
-    let file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-    let mut writer = BufWriter::with_capacity(1 << 20, file.as_file());
+    let pending = Pending::begin(path)?;
+    let mut writer = pending.writer();
     let filled = fill(&mut writer)?;
     writer.flush()?;
     drop(writer);
-    file.as_file().sync_all()?;
-    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-    file.persist(path).map_err(|error| error.error)?;
+    pending.keep(mode)?;
     Ok(filled)
+}
+
+/// A file under a temporary name, that gets its own when it is kept, and else is gone.
+pub(crate) struct Pending {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Pending {
+    /// Begins a file beside where it will be, of the same ending, readable by its owner alone until it is kept.
+    pub(crate) fn begin(path: &Path) -> io::Result<Pending> {
+        let folder = folder_of(path);
+        fs::create_dir_all(folder)?;
+        let ending = path.extension().map_or(String::new(), |ending| format!(".{}", ending.to_string_lossy()));
+        let file = tempfile::Builder::new().prefix(TEMPORARY).suffix(&ending).tempfile_in(folder)?;
+        Ok(Pending { file, path: path.to_owned() })
+    }
+
+    /// Where it is for now.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// What it is for now, to be read.
+    pub(crate) fn reader(&self) -> &File {
+        self.file.as_file()
+    }
+
+    /// Writes to it.
+    pub(crate) fn writer(&self) -> BufWriter<&File> {
+        BufWriter::with_capacity(1 << 20, self.file.as_file())
+    }
+
+    /// Syncs it and gives it its name.
+    pub(crate) fn keep(self, mode: u32) -> io::Result<()> {
+        // A program that was told its name may have put another file there.
+        File::open(self.file.path())?.sync_all()?;
+        fs::set_permissions(self.file.path(), std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        self.file.persist(&self.path).map_err(|error| error.error)?;
+        Ok(())
+    }
 }
 
 /// As [`write_whole`], for a program that is told a name; its ending is that of `path`.
@@ -226,15 +263,9 @@ pub(crate) fn write_by_name<T, E>(
     disk: impl Fn(io::Error) -> E,
     fill: impl FnOnce(&Path) -> Result<T, E>,
 ) -> Result<T, E> {
-    let folder = folder_of(path);
-    fs::create_dir_all(folder).map_err(&disk)?;
-    let ending = path.extension().map_or(String::new(), |ending| format!(".{}", ending.to_string_lossy()));
-    let file = tempfile::Builder::new().prefix(TEMPORARY).suffix(&ending).tempfile_in(folder).map_err(&disk)?;
-    let filled = fill(file.path())?;
-    // The program may have put another file in its place.
-    File::open(file.path()).and_then(|written| written.sync_all()).map_err(&disk)?;
-    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(&disk)?;
-    file.persist(path).map_err(|error| disk(error.error))?;
+    let pending = Pending::begin(path).map_err(&disk)?;
+    let filled = fill(pending.path())?;
+    pending.keep(0o644).map_err(&disk)?;
     Ok(filled)
 }
 
@@ -249,6 +280,13 @@ pub(crate) fn temporary(beside: Option<&Path>) -> io::Result<tempfile::NamedTemp
         }
         None => builder.tempfile(),
     }
+}
+
+/// A folder that is gone when it is no longer used, beside another.
+pub(crate) fn temporary_folder(beside: &Path) -> io::Result<tempfile::TempDir> {
+    let folder = folder_of(beside);
+    fs::create_dir_all(folder)?;
+    tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(folder)
 }
 
 /// The folder of a path, which may name none.

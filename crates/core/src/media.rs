@@ -166,6 +166,9 @@ pub struct VideoInfo {
     pub timescale: Option<u32>,
     /// The length of all frames in ticks, before the edit list.
     pub ticks: Option<u64>,
+    /// When the first frame is shown after the file's beginning, in microseconds rounded to the nearest.
+    #[serde(rename = "start_us")]
+    pub start: ClockTime,
     /// How long the picture is shown, in microseconds rounded to the nearest.
     #[serde(rename = "duration_us")]
     pub duration: Option<ClockTime>,
@@ -209,6 +212,7 @@ impl VideoInfo {
             coded_frames: None,
             timescale: None,
             ticks: None,
+            start: ClockTime::default(),
             duration: None,
             edits: Vec::new(),
             bit_rate: None,

@@ -4,6 +4,8 @@ mod profile;
 
 mod duration;
 
+mod stored;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ pub use profile::RULES;
 
 /// What a clip was promised to be. What is absent or empty was not promised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "stored::Promise")]
 pub struct Promise {
     /// The profile that it is of, such as `seedance-2.0`.
     pub profile: String,
@@ -338,7 +341,10 @@ fn compare_audio(audio: &AudioInfo, promised: &AudioPromise, video: Option<&Vide
         breach("audio.channels", audio.channels.to_string(), channels.to_string(), fix);
     }
     let picture = video.and_then(|video| picture_samples(video, audio.sample_rate));
-    let lengths = picture.zip(audio.samples).zip(promised.tolerance);
+    // Sound counts from the file's beginning; what comes before the picture is not missed, and not too much.
+    let before = video.and_then(|video| video.start.samples(audio.sample_rate, Rounding::Nearest)).unwrap_or_default();
+    let sound = audio.samples.map(|samples| Samples(samples.0.saturating_sub(before.0)));
+    let lengths = picture.zip(sound).zip(promised.tolerance);
     if let Some(((picture, sound), tolerance)) =
         lengths.filter(|((picture, sound), tolerance)| picture.0.abs_diff(sound.0) > *tolerance)
     {
@@ -347,9 +353,10 @@ fn compare_audio(audio: &AudioInfo, promised: &AudioPromise, video: Option<&Vide
         breach("audio.length", format!("{} samples", sound.0), expected, fix);
     }
     if audio.priming.is_none() {
+        let found = if audio.edits.is_empty() { "no edit list" } else { "an edit list of several parts" };
         let expected = "an edit list that tells the encoder's lead";
         let fix = "check sync by eye: the sound may be late";
-        findings.push(Finding::new("audio.priming_unknown", Weight::Note, "no edit list", expected, fix));
+        findings.push(Finding::new("audio.priming_unknown", Weight::Note, found, expected, fix));
     }
     findings
 }

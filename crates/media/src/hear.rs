@@ -49,7 +49,9 @@ struct Ears<W> {
     stem: Option<Stem<W>>,
     /// Samples that are still wanted.
     left: u64,
-    loudness: loudness::Meter,
+    channels: usize,
+    /// Of more channels than the standard knows the loudness is not measured.
+    loudness: Option<loudness::Meter>,
     levels: level::Meter,
     pen: Option<Pen>,
     speech: Option<speech::Detector>,
@@ -72,11 +74,12 @@ impl<W: Write> Hearing<W> {
         wants: Wants,
     ) -> Result<Hearing<W>, MediaError> {
         let stem = stem.map(|(out, label)| Stem::begin(out, channels, length, label)).transpose()?;
-        let loudness = loudness::Meter::new(SampleRate::HZ_48000.hertz(), channels)?;
+        let loudness = loudness::Meter::new(SampleRate::HZ_48000.hertz(), channels).ok();
         let pen = wants.wave.then(Pen::new);
         let ears = Ears {
             stem,
             left: length.0,
+            channels,
             loudness,
             levels: level::Meter::default(),
             pen,
@@ -103,8 +106,9 @@ impl<W: Write> Hearing<W> {
     pub fn end(self) -> Result<(Heard, Option<W>), MediaError> {
         let Hearing { resampler, mut ears } = self;
         resampler.end(&mut |block| ears.add(block))?;
+        ears.fill();
         let heard = Heard {
-            loudness: ears.loudness.finish(),
+            loudness: ears.loudness.map(loudness::Meter::finish).unwrap_or_default(),
             levels: ears.levels.finish(),
             speech: ears.speech.map(spoken).unwrap_or_default(),
             music: ears.music.map(music::Detector::finish),
@@ -123,7 +127,9 @@ impl<W: Write> Ears<W> {
         if let Some(stem) = &mut self.stem {
             stem.add(&block)?;
         }
-        self.loudness.add(&block)?;
+        if let Some(loudness) = &mut self.loudness {
+            loudness.add(&block)?;
+        }
         self.levels.add(&block);
         if let Some(pen) = &mut self.pen {
             pen.add(&block);
@@ -134,6 +140,20 @@ impl<W: Write> Ears<W> {
             self.music.iter_mut().for_each(|music| music.add(&self.mono));
         }
         Ok(())
+    }
+}
+
+impl<W> Ears<W> {
+    /// Silence up to the end of the picture counts for what is seen of the sound, not for its loudness.
+    fn fill(&mut self) {
+        let silence = [0.0; 4096];
+        while self.left > 0 {
+            let length = usize::try_from(self.left).map_or(silence.len(), |left| left.min(silence.len()));
+            let block = vec![silence.get(..length).unwrap_or_default(); self.channels];
+            self.left -= length as u64;
+            self.levels.add(&block);
+            self.pen.iter_mut().for_each(|pen| pen.add(&block));
+        }
     }
 }
 

@@ -117,6 +117,12 @@ fn products(left: &[f32], right: &[f32]) -> [f64; 3] {
             sums[2][lane] += left * right;
         }
     }
+    let whole = lefts.len().min(rights.len()) * 8;
+    for (left, right) in left.iter().zip(right).skip(whole) {
+        sums[0][0] += left * left;
+        sums[1][0] += right * right;
+        sums[2][0] += left * right;
+    }
     let total = |lanes: [f32; 8]| lanes.iter().map(|lane| f64::from(*lane)).sum();
     sums.map(total)
 }

@@ -164,7 +164,7 @@ impl Movie {
     pub(crate) fn packets(&self, track: &Track) -> Result<Vec<Range<u64>>, MediaError> {
         let mut packets = Vec::new();
         let trak = self.moov.get(track.place.clone()).unwrap_or_default();
-        ChunkTable::each(trak, self.file_len, &mut |packet| packets.push(packet))?;
+        ChunkTable::each(trak, self.file_len, Some(&mut packets))?;
         Ok(packets)
     }
 
@@ -261,7 +261,8 @@ fn track_header(tkhd: Atom<'_>) -> Result<(u32, u64), MediaError> {
 fn read_references(track: &[Atom<'_>]) -> Result<Vec<u32>, MediaError> {
     let Some(tref) = track.iter().find(|atom| atom.kind == *b"tref") else { return Ok(Vec::new()) };
     let kept = atoms(*tref)?.into_iter().filter(|atom| matches!(&atom.kind, b"chap" | b"tmcd"));
-    Ok(kept.flat_map(|atom| atom.body.as_chunks::<4>().0).map(|id| u32::from_be_bytes(*id)).collect())
+    let ids = kept.flat_map(|atom| atom.body.as_chunks::<4>().0).map(|id| u32::from_be_bytes(*id));
+    Ok(ids.filter(|id| *id != 0).collect())
 }
 
 /// The quarter turns of a `tkhd` matrix (8.3.2); anything else counts as upright.

@@ -15,11 +15,11 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDe
 use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
 
-use seedpost_core::time::{Samples, TimeRange};
+use seedpost_core::time::{Rounding, SampleRate, Samples, TimeRange};
 
 use crate::MediaError;
 use crate::decode::{Sink, Taker, guard};
-use crate::mp4::{Movie, Track, TrackKind};
+use crate::mp4::{Movie, Pace, Presentation, Track, TrackKind};
 use crate::strip::{Copy, pictured};
 
 /// How much is read at once.
@@ -44,7 +44,7 @@ pub struct Coded {
 pub struct Decoded {
     /// Packets that could not be decoded; each is silence of its own length.
     pub errors: u64,
-    /// The sample at which the first of them begins, among those that are heard.
+    /// Where the first of them begins, in samples of 48 kHz from the picture's first frame.
     pub first_error: Option<Samples>,
 }
 
@@ -53,11 +53,18 @@ pub struct Decoded {
 pub fn is_decoded(track: &Track) -> bool {
     // Symphonia does not know more channels.
     let channels = track.sound.is_some_and(|(_, channels)| (1..=2).contains(&channels));
-    track.codec == "aac" && channels && !track.config.is_empty()
+    // A packet that lasts longer than it holds leaves a hole, which FFmpeg fills.
+    let whole = track.sound.is_some_and(|(rate, _)| match track.pace {
+        Pace::Even(ticks) => {
+            u64::from(ticks).saturating_mul(rate.hertz().into()) == u64::from(track.timescale).saturating_mul(1024)
+        }
+        _ => false,
+    });
+    track.codec == "aac" && channels && whole && !track.config.is_empty()
 }
 
 /// Reads a clip once. `picture` gets a file with the picture alone, as [`crate::strip::strip`] writes it; `sound` gets
-/// the samples that are heard, at their own rate, of which no more than `most` are wanted.
+/// the samples that are heard from the picture's first frame on, at their own rate, of which no more than `most` are wanted.
 ///
 /// # Errors
 /// `Unsupported` for a file without picture, or whose sound [`is_decoded`] refuses; `Malformed` and `Limit` as the
@@ -81,7 +88,8 @@ fn read_unguarded<R: Read + Seek>(
     let mut eye = Eye { out: picture, hash: Sha256::new() };
     eye.write(&copy.head)?;
     let mut ear = sound.map(|(sink, most)| Ear::open(movie, sink, most)).transpose()?;
-    let mut window = Window { source, buffer: Vec::new(), start: 0 };
+    let budget = movie.file_len.saturating_mul(4).saturating_add(64 << 20);
+    let mut window = Window { source, buffer: Vec::new(), start: 0, budget };
     let mut tables = copy.tables.iter();
     for chunk in tables.next().iter().flat_map(|table| &table.chunks) {
         while let Some(ear) = ear.as_mut().filter(|ear| ear.next_start().is_some_and(|start| start < chunk.start)) {
@@ -131,6 +139,10 @@ struct Ear<'a> {
     taker: Taker,
     sink: Sink<'a>,
     channels: usize,
+    rate: SampleRate,
+    presentation: Presentation,
+    /// When the picture begins, in samples.
+    start: Samples,
     /// Samples of the packets before.
     at: u64,
     decoded: Decoded,
@@ -140,7 +152,9 @@ impl<'a> Ear<'a> {
     fn open(movie: &Movie, sink: Sink<'a>, most: Samples) -> Result<Ear<'a>, MediaError> {
         let track = movie.first(TrackKind::Sound).filter(|track| is_decoded(track));
         let track = track.ok_or_else(|| MediaError::Unsupported("no sound that is decoded here".to_owned()))?;
-        let channels = track.sound.map_or(0, |(_, channels)| channels as usize);
+        let (rate, channels) = track.sound.ok_or_else(|| MediaError::Unsupported("unknown sound".to_owned()))?;
+        let begin = movie.first(TrackKind::Picture).map(|picture| movie.start(picture)).unwrap_or_default();
+        let start = begin.samples(rate, Rounding::Nearest).unwrap_or_default();
         let packets = movie.packets(track)?;
         let bytes =
             packets.iter().fold(0_u64, |sum, packet| sum.saturating_add(packet.end.saturating_sub(packet.start)));
@@ -149,15 +163,24 @@ impl<'a> Ear<'a> {
         }
         let mut parameters = AudioCodecParameters::new();
         parameters.for_codec(CODEC_ID_AAC).with_extra_data(track.config.clone().into());
-        if let Some((rate, _)) = track.sound {
-            parameters.with_sample_rate(rate.hertz());
-        }
+        parameters.with_sample_rate(rate.hertz());
         let decoder = symphonia::default::get_codecs()
             .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
             .map_err(crate::decode::translate)?;
-        let wanted = TimeRange { start: Samples(0), end: most };
-        let taker = Taker::new(movie.presentation(track), wanted);
-        Ok(Ear { decoder, packets: packets.into_iter(), taker, sink, channels, at: 0, decoded: Decoded::default() })
+        let presentation = movie.presentation(track);
+        let wanted = TimeRange { start, end: Samples(start.0.saturating_add(most.0)) };
+        Ok(Ear {
+            decoder,
+            packets: packets.into_iter(),
+            taker: Taker::new(presentation, wanted),
+            sink,
+            channels: channels as usize,
+            rate,
+            presentation,
+            start,
+            at: 0,
+            decoded: Decoded::default(),
+        })
     }
 
     /// Where the next wanted packet begins.
@@ -171,15 +194,21 @@ impl<'a> Ear<'a> {
         if length > MAX_PACKET {
             return Err(MediaError::Limit { what: "bytes of a packet of sound", found: length, allowed: MAX_PACKET });
         }
-        let packet = PacketRef::new(0, Timestamp::ZERO, Duration::ZERO, window.get(packet)?);
+        let bytes = window.get(packet)?;
+        // A packet that begins with its end (14496-3, table 4.85) holds nothing, and Symphonia calls it well.
+        let is_empty = bytes.first().is_none_or(|byte| byte >> 5 == 7);
+        let packet = PacketRef::new(0, Timestamp::ZERO, Duration::ZERO, bytes);
         let wants_more = match self.decoder.decode_ref(&packet) {
-            Ok(GenericAudioBufferRef::F32(samples)) if samples.frames() == AAC_FRAME => {
+            Ok(GenericAudioBufferRef::F32(samples)) if samples.frames() == AAC_FRAME && !is_empty => {
                 let planes: Vec<&[f32]> = (0..samples.num_planes()).filter_map(|plane| samples.plane(plane)).collect();
                 self.taker.take(&planes, self.sink)?
             }
             _ => {
                 self.decoded.errors = self.decoded.errors.saturating_add(1);
-                self.decoded.first_error.get_or_insert(Samples(self.at));
+                let at = self.at.saturating_add(self.presentation.delay);
+                let at = at.saturating_sub(self.presentation.skip.saturating_add(self.start.0));
+                let at = Rounding::Nearest.divide(u128::from(at).saturating_mul(48_000), self.rate.hertz().into());
+                self.decoded.first_error = self.decoded.first_error.or(at.map(Samples));
                 let silence = [0.0; AAC_FRAME];
                 self.taker.take(&vec![&silence[..]; self.channels], self.sink)?
             }
@@ -198,6 +227,8 @@ struct Window<'r, R> {
     buffer: Vec<u8>,
     /// Where the buffer's first byte stands in the source.
     start: u64,
+    /// How much more may be read: a file whose pieces lie criss-cross would be read many times over.
+    budget: u64,
 }
 
 impl<R: Read + Seek> Window<'_, R> {
@@ -224,6 +255,12 @@ impl<R: Read + Seek> Window<'_, R> {
             self.start = range.start;
             self.buffer.clear();
             self.source.by_ref().take(WINDOW as u64).read_to_end(&mut self.buffer)?;
+            let read = self.buffer.len() as u64;
+            self.budget = self.budget.checked_sub(read).ok_or(MediaError::Limit {
+                what: "bytes read, since its pieces lie criss-cross",
+                found: u64::MAX,
+                allowed: 0,
+            })?;
         }
         let from = usize::try_from(range.start.saturating_sub(self.start)).unwrap_or(usize::MAX);
         let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);

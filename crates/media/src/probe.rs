@@ -123,6 +123,7 @@ fn read_movie<R: Read + Seek>(source: &mut R, info: &mut MediaInfo) -> Result<()
         coded_frames: Some(track.sample_count),
         timescale: Some(track.timescale),
         ticks: Some(track.ticks),
+        start: movie.start(track),
         duration: movie.shown_time(track),
         edits: track.edits.clone(),
         bit_rate: bit_rate(&movie, track),

@@ -7,10 +7,11 @@ use seedpost_core::time::SampleRate;
 use crate::MediaError;
 use crate::decode::Sink;
 
-/// Samples that are converted at once.
-const CHUNK: usize = 1024;
+/// Samples that are converted at once: a multiple of 147 by an even number, so that the resampler's own lead is whole
+/// samples at the rates of records too.
+const CHUNK: usize = 1176;
 
-/// Converts to 48 kHz, about half a sample late; sound at 48 kHz passes as it is.
+/// Converts to 48 kHz; sound at 48 kHz passes as it is.
 pub(crate) struct To48 {
     resampler: Option<Fft<f32>>,
     rate: SampleRate,

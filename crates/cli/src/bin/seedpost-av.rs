@@ -4,8 +4,9 @@
 //! keys with `seedpost`, and so that nobody else waits for FFmpeg to load.
 
 use std::io::{BufRead, Write};
+use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getppid, setrlimit};
 use seedpost_av::{AvError, clip, last_frame, look, probe, rewrap, sound, transcode};
 use seedpost_media::worker::{Answer, Copied, Decoded, Look, Request, SoundFate};
 
@@ -15,6 +16,7 @@ const MAX_MEMORY: u64 = 6 << 30;
 fn main() -> std::io::Result<()> {
     let limit = Rlimit { current: Some(MAX_MEMORY), maximum: Some(MAX_MEMORY) };
     setrlimit(Resource::As, limit)?;
+    end_with_the_parent();
     let ready = seedpost_av::init();
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
@@ -30,6 +32,17 @@ fn main() -> std::io::Result<()> {
         out.flush()?;
     }
     Ok(())
+}
+
+/// Nobody waits for an answer any more when the program that asked is gone.
+fn end_with_the_parent() {
+    let parent = getppid();
+    std::thread::spawn(move || {
+        while getppid() == parent {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        std::process::exit(1);
+    });
 }
 
 fn perform(request: Request) -> Result<Answer, AvError> {

@@ -20,7 +20,7 @@ use crate::assets::{measure_file, measure_whole};
 use crate::clip::{self, Content, Order, Proof};
 use crate::output::{Exit, Failure, result_json, say, shown, table};
 use crate::progress::{Bar, Style};
-use crate::project::{digest_text, refuse_overwrite, write_whole};
+use crate::project::{digest_text, refuse_overwrite, sweep_folder, write_whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -85,6 +85,7 @@ fn intent(text: &str) -> Result<Intent, String> {
 
 fn size(text: &str) -> Result<(u32, u32), String> {
     let parsed = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    let parsed = parsed.filter(|(width, height)| *width > 0 && *height > 0);
     parsed.ok_or_else(|| "such as 1280x720".to_owned())
 }
 
@@ -124,6 +125,9 @@ struct Fixed {
     /// What is still to be told about it.
     findings: Vec<Finding>,
 }
+
+/// The files of a clip's folder.
+const OUTPUTS: [&str; 5] = ["facts.json", "picture.mp4", "picture.mov", "stem.wav", "fixed.mp4"];
 
 /// What all clips have in common.
 struct Desk<'a> {
@@ -194,6 +198,8 @@ fn prepare(arguments: &Arguments) -> Result<Desk<'_>, Failure> {
             "leave --lane away, or say --lane strip",
         ));
     }
+    Timecode::parse(&arguments.start, FrameRate::FPS_24)
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string(), "such as 01:00:00:00"))?;
     let sounds = (1..).zip(&arguments.reference).map(|(number, path)| sound(number, path)).collect::<Result<_, _>>()?;
     Ok(Desk { arguments, promise, lane, reason: format!("{}: {why}", lane.as_str()), sounds })
 }
@@ -229,17 +235,28 @@ fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
     let stems: Vec<String> = arguments.clips.iter().map(|clip| name(clip.file_stem())).collect();
     let is_alone =
         |stem: &String| stems.iter().filter(|other| other.to_lowercase() == stem.to_lowercase()).count() == 1;
+    let inputs: Vec<&Path> = arguments.clips.iter().chain(&arguments.reference).map(PathBuf::as_path).collect();
     let mut folders = Vec::new();
     let mut taken = BTreeSet::new();
     for (clip, stem) in arguments.clips.iter().zip(&stems) {
-        let own = if is_alone(stem) { stem.clone() } else { name(clip.file_name()) };
+        let whole = name(clip.file_name());
+        // The stem of `...mp4` is the folder above.
+        let own = if is_alone(stem) && !matches!(stem.as_str(), "." | "..") { stem.clone() } else { whole };
         if own.is_empty() || !taken.insert(own.to_lowercase()) {
-            let message = format!("two clips are named {own:?}, or it has no name: {}", clip.display());
+            let message = format!("two clips would have one folder, {own:?}: {}", clip.display());
             return Err(Failure::new(Exit::Usage, message, "finish them apart, each with its own --out"));
         }
         let folder = arguments.out.join(own);
-        for file in ["facts.json", "picture.mp4", "picture.mov", "stem.wav", "fixed.mp4"] {
-            refuse_overwrite(&folder.join(file), arguments.force, &[clip])?;
+        for file in OUTPUTS.iter().chain(arguments.pictures.then_some(&"pictures")) {
+            refuse_overwrite(&folder.join(file), arguments.force, &inputs)?;
+        }
+        if !clip.is_file() {
+            let message = format!("{} is no file", clip.display());
+            return Err(Failure::new(Exit::Usage, message, "name clips: `seedpost finish clips/*.mp4`"));
+        }
+        if folder.exists() && !folder.is_dir() {
+            let message = format!("{} is no folder", folder.display());
+            return Err(Failure::new(Exit::Usage, message, "choose another --out"));
         }
         folders.push(folder);
     }
@@ -247,12 +264,27 @@ fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn finish(desk: &Desk<'_>, path: &Path, folder: &Path) -> Result<Facts, Failure> {
+    // A killed run may have left something; with --force, what is made anew must not stand beside what it replaces.
+    sweep_folder(folder);
+    for file in OUTPUTS.iter().filter(|_| desk.arguments.force) {
+        match std::fs::remove_file(folder.join(file)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::disk("replace", &folder.join(file), &error));
+            }
+            _ => {}
+        }
+    }
     let info = measure_whole(path).map_err(|error| {
         Failure::new(Exit::Media, format!("{}: {error}", path.display()), "ask for the clip again, or render another")
     })?;
     make(desk, path, folder, info).map_err(|error| {
-        let exit = if matches!(error, MediaError::Io(_)) { Exit::Internal } else { Exit::Media };
-        Failure::new(exit, format!("failed to finish {}: {error}", path.display()), "see `seedpost probe`")
+        let (exit, hint) = match error {
+            MediaError::Io(_) => {
+                (Exit::Internal, "check that the disk has room and may be written, and `seedpost doctor`")
+            }
+            _ => (Exit::Media, "see `seedpost probe`; ask for the clip again, or render another"),
+        };
+        Failure::new(exit, format!("failed to finish {}: {error}", path.display()), hint)
     })
 }
 
@@ -269,12 +301,27 @@ fn make(desk: &Desk<'_>, path: &Path, folder: &Path, info: MediaInfo) -> Result<
         info: &info,
         picture: picture_path.as_deref(),
         stem: (1..=2).contains(&channels).then_some((&stem_path, &label)),
+        hear: true,
         deep: arguments.deep,
         pictures: arguments.pictures.then_some(&pictures),
     })?;
     let durations = clip::beside(&info, &desk.sounds);
-    let findings = content.findings(&info, &desk.promise, &durations);
-    let fixed = if arguments.mode == Mode::Fix { fix(desk, path, folder, &info, &findings)? } else { None };
+    let mut findings = content.findings(&info, &desk.promise, &durations);
+    let mut fixed = None;
+    if arguments.mode == Mode::Fix {
+        match fix(desk, path, folder, &info, &findings) {
+            Ok(mended) => fixed = mended,
+            Err(MediaError::Io(error)) => return Err(error.into()),
+            Err(error) => {
+                findings.push(Finding::new("fix", Weight::Note, error.to_string(), "a copy", "mend it by hand"))
+            }
+        }
+    }
+    if let Some(fixed) = &mut fixed {
+        // What was seen and heard is the same in the copy.
+        let lasting = findings.iter().filter(|finding| !is_of_file(finding)).cloned();
+        fixed.findings.extend(lasting);
+    }
     let stem = content.stem.take().map(|(sha256, channels)| Stem {
         file: "stem.wav".to_owned(),
         channels,
@@ -302,6 +349,13 @@ fn make(desk: &Desk<'_>, path: &Path, folder: &Path, info: MediaInfo) -> Result<
     Ok(facts)
 }
 
+/// Whether a finding comes from the file's own tables, which the copy has anew.
+fn is_of_file(finding: &Finding) -> bool {
+    let content = ["decode_errors", "black", "frozen", "dead", "clipped", "inverted", "silence", "true_peak", "music"];
+    let rule = finding.rule.split('.').next_back().unwrap_or_default();
+    !content.contains(&rule) && !finding.rule.starts_with("reference.")
+}
+
 /// Mends in a copy what can be mended.
 fn fix(
     desk: &Desk<'_>,
@@ -318,7 +372,7 @@ fn fix(
         (Lane::Keep, Mend::Sound) => SoundFate::Encode,
     };
     let copy = folder.join("fixed.mp4");
-    let (proof, ()) = clip::wrap(path, info, &copy, fate, || Ok(()))?;
+    let proof = clip::wrap(path, info, &copy, fate)?;
     let info = measure_whole(&copy).map_err(MediaError::Unsupported)?;
     let mut promise = desk.promise.clone();
     if fate == SoundFate::Drop {
@@ -379,7 +433,15 @@ fn report(folders: &[PathBuf], results: &[Result<Facts, Failure>]) {
             say(format_args!("{}: {}", facts.clip, crate::output::finding(finding)));
         }
         if let Some(fixed) = &facts.fixed {
-            say(format_args!("{}: mended in {}; {} findings left", facts.clip, fixed.file, fixed.findings.len()));
+            say(format_args!("{}: mended in {}; {} left", facts.clip, fixed.file, left(&fixed.findings)));
         }
+    }
+}
+
+/// What is left, by its rules.
+fn left(findings: &[Finding]) -> String {
+    match findings {
+        [] => "nothing is".to_owned(),
+        some => some.iter().map(|finding| finding.rule.as_str()).collect::<Vec<_>>().join(", "),
     }
 }

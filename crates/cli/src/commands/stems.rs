@@ -76,6 +76,6 @@ fn write(arguments: &Arguments, info: &MediaInfo, start: Timecode) -> Result<(),
         time_reference: record_samples(start.frames(), start).unwrap_or_default().0,
     };
     let stem = Some((arguments.out.as_path(), &label));
-    let order = Order { clip: &arguments.clip, info, picture: None, stem, deep: false, pictures: None };
+    let order = Order { clip: &arguments.clip, info, picture: None, stem, hear: true, deep: false, pictures: None };
     clip::make(&order).map(|_| ())
 }

@@ -8,7 +8,7 @@ use crate::fault::{Fault, Place};
 use crate::time::{Frames, SampleRate};
 
 /// The rules that a profile may weigh otherwise.
-pub const RULES: [&str; 29] = [
+pub const RULES: [&str; 30] = [
     "container",
     "container.fragmented",
     "container.index",
@@ -37,6 +37,7 @@ pub const RULES: [&str; 29] = [
     "audio.silence",
     "audio.true_peak",
     "audio.music",
+    "audio.stem",
     "reference.duration",
 ];
 

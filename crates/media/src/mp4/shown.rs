@@ -24,6 +24,20 @@ impl Movie {
         Frames(track.shown)
     }
 
+    /// When a picture's first frame is shown after the movie's beginning, in microseconds to the nearest: behind empty
+    /// edits, or where there is no edit list, when decoders have its frames in order.
+    #[must_use]
+    pub fn start(&self, track: &Track) -> ClockTime {
+        let empty = track.edits.iter().take_while(|edit| edit.media_time.is_none());
+        let empty = empty.map(|edit| u128::from(edit.length)).sum::<u128>();
+        let (ticks, scale) = match track.edits.is_empty() {
+            true => (u128::from(track.first_shown), track.timescale),
+            false => (empty, self.timescale),
+        };
+        let micros = Rounding::Nearest.divide(ticks.saturating_mul(1_000_000), scale.into());
+        ClockTime(micros.unwrap_or(0))
+    }
+
     /// When the last of a track is over, in microseconds of the movie, with the silence or black before it.
     #[must_use]
     pub fn end(&self, track: &Track) -> Option<ClockTime> {
@@ -129,8 +143,11 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The window of the only edit that shows media; `None` where there is none, or several.
+    /// The window of the only edit that shows media, or all of a track without edits; `None` where there are several.
     pub(super) fn of(edits: &[Edit], timescale: u32, movie: u32) -> Option<Window> {
+        if edits.is_empty() {
+            return Some(Window { start: i128::MIN, movie: 0, last: None });
+        }
         let edit = only_edit(edits)?;
         let start = i128::from(edit.media_time?);
         // The movie's clock rounds an edit's end: a frame that begins within a tick of it is behind the end.

@@ -39,7 +39,9 @@ pub(super) fn timing(stts: Atom<'_>) -> Result<Timing, MediaError> {
         ticks = length
             .and_then(|length| ticks.checked_add(length))
             .ok_or_else(|| stts.fault("the samples last too long"))?;
-        let last_alone = index.saturating_add(1) == rows && count == 1 && rows > 1;
+        let is_last = index.saturating_add(1) == rows && count == 1;
+        // No longer than two of the others: a frame of hours is no rounding.
+        let last_alone = is_last && span.is_some_and(|(_, most)| delta <= most.saturating_mul(2));
         if !last_alone {
             let (least, most) = span.unwrap_or((delta, delta));
             span = Some((least.min(delta), most.max(delta)));
@@ -143,6 +145,9 @@ impl<'a> Sizes<'a> {
         if sample >= self.count {
             return Err(self.stsz.fault("the chunks hold more samples than there are sizes"));
         }
+        if self.common > 0 {
+            return Ok(self.common.into());
+        }
         let index = usize::try_from(sample).map_err(|_| self.stsz.fault("a sample too far"))?;
         self.stsz.u32(self.stsz.row(12, index, 4)?).map(u64::from)
     }
@@ -161,14 +166,14 @@ pub(crate) struct ChunkTable {
 impl ChunkTable {
     /// Reads the table of a whole `trak` box; every chunk must lie inside the file.
     pub(crate) fn read(trak: &[u8], file_len: u64) -> Result<ChunkTable, MediaError> {
-        ChunkTable::each(trak, file_len, &mut |_| {})
+        ChunkTable::each(trak, file_len, None)
     }
 
-    /// As [`ChunkTable::read`]; `packet` gets the bytes of each sample in the file, in the table's order.
+    /// As [`ChunkTable::read`]; `packets` gets the bytes of each sample in the file, in the table's order.
     pub(crate) fn each(
         trak: &[u8],
         file_len: u64,
-        packet: &mut dyn FnMut(Range<u64>),
+        packets: Option<&mut Vec<Range<u64>>>,
     ) -> Result<ChunkTable, MediaError> {
         let whole = Atom::whole(trak)?;
         let mdia = child(&atoms(whole)?, b"mdia", whole)?;
@@ -179,10 +184,13 @@ impl ChunkTable {
             return Err(MediaError::Unsupported("an encrypted track".to_owned()));
         }
         let sizes = Sizes::read(child(&tables, b"stsz", stbl)?)?;
+        if packets.is_some() && sizes.count > MAX_SAMPLES {
+            return Err(too_many(sizes.count));
+        }
         let runs = read_runs(child(&tables, b"stsc", stbl)?)?;
         let wide = !tables.iter().any(|atom| atom.kind == *b"stco");
         let offsets = child(&tables, if wide { b"co64" } else { b"stco" }, stbl)?;
-        let chunks = read_chunks(offsets, wide, &runs, &sizes, file_len, packet)?;
+        let chunks = read_chunks(offsets, wide, &runs, &sizes, file_len, packets)?;
         Ok(ChunkTable { chunks, offsets_at: offsets.at.saturating_add(8), wide })
     }
 }
@@ -208,7 +216,7 @@ fn read_chunks(
     runs: &[(u32, u32)],
     sizes: &Sizes<'_>,
     file_len: u64,
-    packet: &mut dyn FnMut(Range<u64>),
+    mut packets: Option<&mut Vec<Range<u64>>>,
 ) -> Result<Vec<Range<u64>>, MediaError> {
     let row = if wide { 8 } else { 4 };
     let mut chunks = Vec::new();
@@ -222,14 +230,17 @@ fn read_chunks(
         let at = offsets.row(8, index, row)?;
         let start = if wide { u64::from_be_bytes(offsets.array(at)?) } else { offsets.u32(at)?.into() };
         let mut end = start;
-        // Samples that are all alike are those of plain sound: a chunk of them is as good as one.
-        let alike = (sizes.common > 0).then(|| u64::from(sizes.common).saturating_mul(in_chunk.into()));
+        // Of samples that are all alike, those of plain sound, a chunk is as good as one where nobody wants each.
+        let alike =
+            (sizes.common > 0 && packets.is_none()).then(|| u64::from(sizes.common).saturating_mul(in_chunk.into()));
         for _ in 0..if alike.is_some() { 1 } else { in_chunk } {
             let next = end.saturating_add(alike.map_or_else(|| sizes.of(sample), Ok)?);
             if next > file_len {
                 return Err(offsets.fault(format!("chunk {} passes the end of the file", index.saturating_add(1))));
             }
-            packet(end..next);
+            if let Some(packets) = &mut packets {
+                packets.push(end..next);
+            }
             end = next;
             sample = sample.saturating_add(alike.map_or(1, |_| in_chunk.into()));
         }
