@@ -131,6 +131,51 @@ fn ebur128(clip: &str) -> f64 {
     summary.split_once("I:").unwrap().1.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// Where the loudest sample of a stem is.
+fn loudest(stem: &Path) -> usize {
+    let raw = stem.with_extension("raw").display().to_string();
+    tool("sox", &[stem.to_str().unwrap(), "-t", "raw", "-e", "signed", "-b", "16", "-c", "1", &raw]);
+    let bytes = std::fs::read(&raw).unwrap();
+    let sizes = bytes.as_chunks::<2>().0.iter().map(|sample| i16::from_le_bytes(*sample).unsigned_abs());
+    sizes.enumerate().max_by_key(|(_, size)| *size).unwrap().0
+}
+
+#[test]
+fn a_stem_begins_with_the_first_frame_of_its_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let picture = path("picture.mp4");
+    tool(
+        "ffmpeg",
+        &["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x54:rate=24:duration=2", "-bf", "2", &picture],
+    );
+    // One click, a second after the sound begins; four samples wide, so that the codec keeps it.
+    let click = |rate: u32| format!("aevalsrc='if(between(n,{rate},{rate}+3),0.9,0)':s={rate}:d=2");
+    type Case<'a> = (&'a str, u32, &'a [&'a str], &'a [&'a str], usize);
+    let cases: [Case<'_>; 8] = [
+        ("plain.mp4", 48_000, &[], &[], 48_000),
+        ("rate.mp4", 44_100, &[], &[], 48_000),
+        ("late_sound.mp4", 48_000, &[], &["-itsoffset", "0.25"], 60_000),
+        ("late_picture.mp4", 48_000, &["-itsoffset", "0.25"], &[], 36_000),
+        ("late_picture.mov", 48_000, &["-itsoffset", "0.25"], &[], 36_000),
+        ("late_picture_rate.mp4", 44_100, &["-itsoffset", "0.25"], &[], 36_000),
+        ("plain.mkv", 48_000, &[], &[], 48_000),
+        ("plain_rate.mov", 44_100, &[], &[], 48_000),
+    ];
+    for (name, rate, before_picture, before_sound, expected) in cases {
+        let (sound, out) = (click(rate), path(name));
+        let sources = [before_picture, &["-i", &picture], before_sound, &["-f", "lavfi", "-i", &sound]].concat();
+        let coded = ["-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "aac", "-b:a", "256k", &out];
+        tool("ffmpeg", &[&["-v", "error", "-y"], &sources[..], &coded].concat());
+        json(folder.path(), &["finish", name, "--lane", "strip", "--out", name.split_once('.').unwrap().1, "--force"]);
+        let stem = Path::new(name.split_once('.').unwrap().1).join(name.split_once('.').unwrap().0).join("stem.wav");
+        let found = loudest(&folder.path().join(stem));
+        // Matroska and an MP4's edit list tell when sound begins in milliseconds, of which each is 48 samples.
+        let near = if name.ends_with("mkv") || name == "late_sound.mp4" { 60 } else { 4 };
+        assert!(found.abs_diff(expected) <= near, "{name}: {found}, expected {expected}");
+    }
+}
+
 #[test]
 fn a_breach_is_told_or_stops_or_is_mended_in_a_copy() {
     let folder = tempfile::tempdir().unwrap();

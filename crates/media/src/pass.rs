@@ -256,10 +256,12 @@ impl<R: Read + Seek> Window<'_, R> {
             self.buffer.clear();
             self.source.by_ref().take(WINDOW as u64).read_to_end(&mut self.buffer)?;
             let read = self.buffer.len() as u64;
-            self.budget = self.budget.checked_sub(read).ok_or(MediaError::Limit {
-                what: "bytes read, since its pieces lie criss-cross",
-                found: u64::MAX,
-                allowed: 0,
+            self.budget = self.budget.checked_sub(read).ok_or_else(|| {
+                MediaError::malformed(
+                    "mp4",
+                    range.start,
+                    "its pieces lie criss-cross: it would be read many times over",
+                )
             })?;
         }
         let from = usize::try_from(range.start.saturating_sub(self.start)).unwrap_or(usize::MAX);

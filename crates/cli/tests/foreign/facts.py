@@ -24,7 +24,6 @@ EXCEPTIONS = {
     ("cut_long.mp4", "video.duration_us", "ffprobe"): "FFmpeg ends the edit a part of a frame behind its last frame",
     ("fragmented_moov.mp4", "video.coded_frames", "ffprobe"): "ffprobe's number is that of the index, without fragments",
     ("fragmented_moov.mp4", "audio.ticks", "ffprobe"): "FFmpeg takes the last packet for shorter",
-    ("fragmented_moov.mp4", "audio.bit_rate", "*"): "as the ticks of its sound",
     ("fragmented_moov.mp4", "bit_rate", "*"): "as the ticks of its sound",
     ("fragmented_skip_trailer.mp4", "bit_rate", "ffprobe"): "ffprobe counts the lead of sound into the length",
     ("gstreamer_fragmented.mp4", "bit_rate", "ffprobe"): "ffprobe counts what is before the first picture too",
