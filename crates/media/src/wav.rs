@@ -75,7 +75,7 @@ impl<W: Write> Stem<W> {
     /// Writes what stands before the samples.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub fn begin(mut out: W, channels: usize, length: Samples, label: &Label) -> Result<Stem<W>, MediaError> {
         if channels == 0 || channels > MAX_CHANNELS {
             return Err(MediaError::Unsupported(format!("sound of {channels} channels; stems are mono or stereo")));
