@@ -10,7 +10,8 @@ use std::path::Path;
 
 use ffmpeg_next::util::error::EAGAIN;
 use ffmpeg_next::{Error, codec, decoder, frame};
-use seedpost_core::time::{Frames, TimeRange};
+use seedpost_core::content::Look;
+use seedpost_core::time::Frames;
 
 use crate::source::Source;
 use crate::{AvError, probe};
@@ -33,31 +34,12 @@ pub struct Wanted<'a> {
     pub frames: Option<Frames>,
 }
 
-/// What was seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Frames that were decoded.
-    pub frames: u64,
-    /// Packets and frames that could not be decoded, or only with errors.
-    pub errors: u64,
-    /// Frames, counted from 0, near which the first errors are; at most 16.
-    pub error_frames: Vec<Frames>,
-    /// Stretches of black, of at least three frames; end exclusive; the first thousand.
-    pub black: Vec<TimeRange<Frames>>,
-    /// Stretches in which nothing moves, of at least twelve frames; end exclusive; the first thousand.
-    pub frozen: Vec<TimeRange<Frames>>,
-    /// The still pictures that were made, by file name in their folder, and which frame each shows.
-    pub pictures: Vec<(String, Frames)>,
-    /// A sheet of all still pictures, by file name in their folder.
-    pub sheet: Option<String>,
-}
-
 /// Looks at all frames of the picture that players choose.
 ///
 /// # Errors
 /// `Request` where there is no moving picture, or no decoder of it; else what FFmpeg said when it opened the file, or
 /// what the disk said. Damage on the way is no error.
-pub fn look(source: &Path, wanted: &Wanted<'_>) -> Result<Seen, AvError> {
+pub fn look(source: &Path, wanted: &Wanted<'_>) -> Result<Look, AvError> {
     let mut source = Source::open(source)?;
     // Of several threads, FFmpeg's decoder of H.264 may hand out a frame before another has found it broken.
     let threads = if source.picture()?.parameters().id() == codec::Id::H264 { "1" } else { "2" };
@@ -65,7 +47,7 @@ pub fn look(source: &Path, wanted: &Wanted<'_>) -> Result<Seen, AvError> {
     let mut decoder = source.decoder_with(&[("threads", threads), ("flags", "+output_corrupt")])?;
     let stream = source.picture()?;
     let shape = (probe::rotation(&stream), probe::pixel_aspect(&decoder));
-    let mut watch = Watch { seen: Seen::default(), luma: Luma::default(), stills: Stills::new(wanted, shape) };
+    let mut watch = Watch { seen: Look::default(), luma: Luma::default(), stills: Stills::new(wanted, shape) };
     let mut refusals = 0;
     while refusals < MAX_REFUSALS {
         let packet = match source.next() {
@@ -101,7 +83,7 @@ pub fn look(source: &Path, wanted: &Wanted<'_>) -> Result<Seen, AvError> {
 
 /// What was seen so far.
 struct Watch {
-    seen: Seen,
+    seen: Look,
     luma: Luma,
     stills: Stills,
 }
@@ -141,7 +123,7 @@ impl Watch {
         }
     }
 
-    fn end(mut self, folder: Option<&Path>) -> Result<Seen, AvError> {
+    fn end(mut self, folder: Option<&Path>) -> Result<Look, AvError> {
         (self.seen.black, self.seen.frozen) = self.luma.end(self.seen.frames);
         if let Some(folder) = folder {
             self.stills.write(folder, &mut self.seen)?;

@@ -6,7 +6,8 @@ mod support;
 use std::path::Path;
 
 use image::GenericImageView;
-use seedpost_av::look::{Seen, Wanted, look};
+use seedpost_av::look::{Wanted, look};
+use seedpost_core::content::Look;
 use seedpost_core::time::{Frames, TimeRange};
 use support::{make, ready, said_of};
 
@@ -91,7 +92,7 @@ fn damage_is_counted_and_a_whole_file_has_none() {
         // A file that ends early has an answer too, or is none at all.
         let bytes = std::fs::read(&source).unwrap();
         std::fs::write(&bad, &bytes[..bytes.len() / 2]).unwrap();
-        let cut: Seen = look(&bad, &NONE).unwrap();
+        let cut: Look = look(&bad, &NONE).unwrap();
         assert!(cut.frames < 120 && cut.errors > 0, "{name}: {cut:?}");
     }
 }
@@ -107,7 +108,7 @@ fn still_pictures_are_spread_evenly_upright_and_on_a_sheet() {
         let wanted = Wanted { folder: Some(folder.path()), count, frames: frames.map(Frames) };
         look(source, &wanted).unwrap()
     };
-    let numbers = |seen: &Seen| seen.pictures.iter().map(|(_, frame)| frame.0).collect::<Vec<_>>();
+    let numbers = |seen: &Look| seen.pictures.iter().map(|(_, frame)| frame.0).collect::<Vec<_>>();
     let seen = pictures(&source, 6, Some(120));
     assert_eq!(numbers(&seen), [10, 30, 50, 70, 90, 110]);
     assert_eq!(seen.pictures[0].0, "frame_000010.jpg");

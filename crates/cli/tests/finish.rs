@@ -305,6 +305,39 @@ fn a_clip_is_compared_with_the_sounds_that_were_supplied_for_it() {
     assert!(rules(&facts["findings"]).iter().any(|(rule, _)| rule == "reference.duration"));
 }
 
+#[test]
+fn nothing_that_is_read_or_not_offered_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = std::fs::read(fixture("clip_h264_aac.mp4")).unwrap();
+    for place in ["a.mp4", "out/a/picture.mp4", "...mp4"] {
+        let path = folder.path().join(place);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &good).unwrap();
+    }
+    let refused = |arguments: &[&str], words: &str| {
+        let (code, out, err) = run(folder.path(), &[&["finish", "--out", "out"], arguments].concat());
+        assert!(code == 2 && err.contains(words), "{arguments:?}: {code}\n{out}{err}");
+    };
+    refused(&["a.mp4", "--lane", "strip"], "exists");
+    refused(&["a.mp4", "out/a/picture.mp4", "--lane", "strip", "--force"], "would be written over");
+    refused(&["a.mp4", "--lane", "strip", "--force", "--reference", "out/a/picture.mp4"], "would be written over");
+    refused(&["gone.mp4"], "is no file");
+    refused(&["a.mp4", "--start", "99:00", "--force"], "99:00");
+    assert_eq!(std::fs::read(folder.path().join("out/a/picture.mp4")).unwrap(), good);
+    // A name that means the folder above stays within the folder for clips.
+    json(folder.path(), &["finish", "...mp4", "--out", "deep/down"]);
+    assert!(folder.path().join("deep/down/...mp4/facts.json").is_file());
+    std::fs::create_dir_all(folder.path().join("pics/a/pictures")).unwrap();
+    std::fs::write(folder.path().join("pics/a/pictures/waveform.svg"), "mine").unwrap();
+    let (code, _, err) = run(folder.path(), &["finish", "a.mp4", "--out", "pics", "--pictures"]);
+    assert!(code == 2 && err.contains("exists"), "{err}");
+    // What is made anew with --force does not stand beside what was made before.
+    json(folder.path(), &["finish", "a.mp4", "--out", "again", "--lane", "strip"]);
+    std::fs::copy(fixture("clip_silent.mp4"), folder.path().join("a.mp4")).unwrap();
+    json(folder.path(), &["finish", "a.mp4", "--out", "again", "--force"]);
+    assert!(!folder.path().join("again/a/stem.wav").exists() && !folder.path().join("again/a/picture.mp4").exists());
+}
+
 /// Each hostile clip with what is said of it: a rule that is broken, or words of an error.
 const HOSTILE: [(&str, &str); 25] = [
     ("box_size_past_end", "passes the end of the box around it"),

@@ -70,9 +70,9 @@ pub struct Look {
     pub errors: u64,
     /// Frames, counted from 0, near which the first errors are; at most 16.
     pub error_frames: Vec<Frames>,
-    /// Stretches of black, end exclusive.
+    /// Stretches of black, of at least three frames, end exclusive; the first thousand.
     pub black: Vec<TimeRange<Frames>>,
-    /// Stretches in which nothing moves, end exclusive.
+    /// Stretches in which nothing moves, of at least twelve frames, end exclusive; the first thousand.
     pub frozen: Vec<TimeRange<Frames>>,
     /// The still pictures that were made, by file name in their folder, and which frame each shows.
     pub pictures: Vec<(String, Frames)>,

@@ -7,9 +7,10 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{Rgb, RgbImage, imageops};
 use seedpost_core::time::{Frames, Rounding};
 
-use super::{Seen, Wanted};
+use super::Wanted;
 use crate::shown::Shown;
 use crate::{AvError, picture};
+use seedpost_core::content::Look;
 
 /// The most pictures, whatever is wanted.
 const MAX_COUNT: usize = 100;
@@ -78,7 +79,7 @@ impl Stills {
     }
 
     /// Writes all pictures and their sheet; tells their names.
-    pub(super) fn write(self, folder: &Path, seen: &mut Seen) -> Result<(), AvError> {
+    pub(super) fn write(self, folder: &Path, seen: &mut Look) -> Result<(), AvError> {
         for (number, picture) in &self.taken {
             let name = format!("frame_{number:06}.jpg");
             save(&folder.join(&name), picture)?;

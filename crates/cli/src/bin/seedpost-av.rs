@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getppid, setrlimit};
 use seedpost_av::{AvError, clip, last_frame, look, probe, rewrap, sound, transcode};
-use seedpost_media::worker::{Answer, Copied, Decoded, Look, Request, SoundFate};
+use seedpost_media::worker::{Answer, Copied, Decoded, Request, SoundFate};
 
 /// The most memory that the worker may map, in bytes.
 const MAX_MEMORY: u64 = 6 << 30;
@@ -76,16 +76,7 @@ fn perform(request: Request) -> Result<Answer, AvError> {
         }
         Request::Look(order) => {
             let wanted = look::Wanted { folder: order.pictures.as_deref(), count: order.count, frames: order.frames };
-            let seen = look::look(&order.source, &wanted)?;
-            Ok(Answer::Look(Look {
-                frames: seen.frames,
-                errors: seen.errors,
-                error_frames: seen.error_frames,
-                black: seen.black,
-                frozen: seen.frozen,
-                pictures: seen.pictures,
-                sheet: seen.sheet,
-            }))
+            look::look(&order.source, &wanted).map(Answer::Look)
         }
         Request::LastFrame { source, out } => last_frame::write(&source, &out).map(|()| Answer::Done),
         Request::Transcode(order) => {

@@ -1,6 +1,7 @@
 //! `finish`: any model's clips made ready for the cut: probe, compare, lane, stem, checks.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -20,7 +21,7 @@ use crate::assets::{measure_file, measure_whole};
 use crate::clip::{self, Content, Order, Proof};
 use crate::output::{Exit, Failure, result_json, say, shown, table};
 use crate::progress::{Bar, Style};
-use crate::project::{digest_text, refuse_overwrite, sweep_folder, write_whole};
+use crate::project::{digest_text, open_plain, refuse_overwrite, sweep_folder, write_whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -126,6 +127,8 @@ struct Fixed {
     findings: Vec<Finding>,
 }
 
+/// The most bytes of a profile that are read.
+const MAX_PROFILE: u64 = 1 << 20;
 /// The files of a clip's folder.
 const OUTPUTS: [&str; 5] = ["facts.json", "picture.mp4", "picture.mov", "stem.wav", "fixed.mp4"];
 
@@ -210,7 +213,9 @@ fn profile(name: &str) -> Result<Promise, Failure> {
         return Ok(promise);
     }
     let path = Path::new(name);
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let mut text = String::new();
+    let read = open_plain(path).and_then(|file| file.take(MAX_PROFILE).read_to_string(&mut text));
+    read.map_err(|error| {
         let names: Vec<&str> = Promise::names().collect();
         let message = format!("{name} is no built-in profile, and cannot be read as a file: {error}");
         Failure::new(Exit::Usage, message, format!("use {}, or a file of your own", names.join(", ")))
@@ -235,7 +240,8 @@ fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
     let stems: Vec<String> = arguments.clips.iter().map(|clip| name(clip.file_stem())).collect();
     let is_alone =
         |stem: &String| stems.iter().filter(|other| other.to_lowercase() == stem.to_lowercase()).count() == 1;
-    let inputs: Vec<&Path> = arguments.clips.iter().chain(&arguments.reference).map(PathBuf::as_path).collect();
+    let inputs = arguments.clips.iter().chain(&arguments.reference).filter_map(|path| path.canonicalize().ok());
+    let inputs: BTreeSet<PathBuf> = inputs.collect();
     let mut folders = Vec::new();
     let mut taken = BTreeSet::new();
     for (clip, stem) in arguments.clips.iter().zip(&stems) {
@@ -248,7 +254,12 @@ fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
         }
         let folder = arguments.out.join(own);
         for file in OUTPUTS.iter().chain(arguments.pictures.then_some(&"pictures")) {
-            refuse_overwrite(&folder.join(file), arguments.force, &inputs)?;
+            let out = folder.join(file);
+            if out.canonicalize().is_ok_and(|out| inputs.contains(&out)) {
+                let message = format!("{} is read here, and would be written over", out.display());
+                return Err(Failure::new(Exit::Usage, message, "choose another --out"));
+            }
+            refuse_overwrite(&out, arguments.force, &[])?;
         }
         if !clip.is_file() {
             let message = format!("{} is no file", clip.display());
