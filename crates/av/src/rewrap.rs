@@ -18,7 +18,7 @@ use crate::source::{Clock, Source, is_decodable};
 use crate::transcode::Stop;
 use crate::transcode::sound::{HERTZ, Sound, Span};
 use crate::transcode::target::Target;
-use crate::{AvError, clip};
+use crate::{AvError, clip, probe};
 use digest::{Digest, Form};
 
 /// The most samples of sound that is encoded anew: a day.
@@ -196,6 +196,15 @@ struct Writing {
     is_begun: bool,
 }
 
+/// Where a table says that sound ends, in samples from the beginning of what is written: its last packet may hold more.
+fn stated_end(stream: &format::stream::Stream<'_>, zero: Clock) -> Option<u64> {
+    let base = probe::clock(stream.time_base()).filter(|_| stream.frames() > 0 && stream.duration() > 0)?;
+    let start = if stream.start_time() == i64::MIN { 0 } else { stream.start_time() };
+    let hertz = Rational(1, HERTZ.cast_signed());
+    let end = start.saturating_add(stream.duration()).rescale(base, hertz);
+    u64::try_from(end.saturating_sub(zero.zero.rescale(zero.base, hertz))).ok().filter(|end| *end > 0)
+}
+
 impl Writing {
     fn begin(source: &Source, out: &Path, fate: Fate) -> Result<Writing, AvError> {
         // What one container calls a codec may mean nothing in another; where FFmpeg can do without, it is left out.
@@ -230,7 +239,8 @@ impl Writing {
                 sound = Some(Track::of(&stream, to, zero)?);
             }
             Some(stream) if fate == Fate::Encode => {
-                let span = Span { clock: zero, begin: 0, total: MAX_SAMPLES, is_filled: false, is_stereo: true };
+                let total = stated_end(&stream, zero).unwrap_or(MAX_SAMPLES);
+                let span = Span { clock: zero, begin: 0, total, is_filled: false, is_stereo: true };
                 let to = target.file.nb_streams() as usize;
                 coder = Some((stream.index(), Sound::add(&mut target, source, stream.index(), span)?));
                 facts::name(&mut target.file, to, &stream);

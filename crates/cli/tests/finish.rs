@@ -202,6 +202,11 @@ fn a_breach_is_told_or_stops_or_is_mended_in_a_copy() {
     let mended = folder.path().join("finished/odd/fixed.mp4").display().to_string();
     let sound = ["-v", "error", "-select_streams", "a:0", "-show_entries", "stream=codec_name,sample_rate,channels"];
     assert_eq!(tool("ffprobe", &[&sound[..], &["-of", "csv=p=0", &mended]].concat()).trim(), "aac,48000,2");
+    let probed = json(folder.path(), &["probe", "finished/odd/fixed.mp4"]);
+    assert_eq!(
+        probed["files"][0]["info"]["audio"]["samples"], 96_000,
+        "as long as the picture, without a codec's tail"
+    );
     let facts = facts(folder.path(), "odd");
     assert_eq!(facts["fixed"]["findings"], Value::Array(Vec::new()), "{facts:#}");
     assert_eq!(facts["fixed"]["proof"]["sha256_before"], facts["fixed"]["proof"]["sha256_after"]);
