@@ -73,6 +73,16 @@ impl Progress {
     }
 }
 
+/// Tells that one file of many is dealt with, where no bar shows it.
+pub(crate) fn told(style: Style, file: &std::path::Path, stage: &str) {
+    match style {
+        Style::Json => note(json!({ "file": crate::output::shown(file), "stage": stage })),
+        Style::Plain => note(format_args!("{}  {stage}", file.display())),
+        Style::Auto if !std::io::stderr().is_terminal() => note(format_args!("{}  {stage}", file.display())),
+        Style::Auto | Style::None => {}
+    }
+}
+
 /// A bar for long work on this machine: on a terminal only, and only where there is much to do.
 #[derive(Debug)]
 pub(crate) struct Bar {

@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::assets::{measure_file, measure_whole};
 use crate::clip::{self, Content, Order, Proof};
 use crate::output::{Exit, Failure, result_json, say, shown, table};
-use crate::progress::{Bar, Style};
+use crate::progress::{self, Bar, Style};
 use crate::project::{digest_text, open_plain, refuse_overwrite, sweep_folder, write_whole};
 
 #[derive(Debug, Args)]
@@ -151,6 +151,7 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
         .map(|(clip, folder)| {
             let result = finish(&desk, clip, folder);
             bar.step();
+            progress::told(style, clip, if result.is_ok() { "done" } else { "failed" });
             result
         })
         .collect();
