@@ -238,7 +238,7 @@ def start(program, originals, folder):
 def foreign_clips(folder):
     """Clips that the program does not read by itself."""
     clips = []
-    kinds = [("mov", ["-c:v", "prores_ks", "-c:a", "pcm_s16le"]), ("webm", ["-c:v", "libvpx", "-deadline", "realtime"])]
+    kinds = [("mov", ["-c:v", "prores_ks", "-c:a", "pcm_s16le"]), ("webm", ["-c:v", "libvpx-vp9", "-deadline", "realtime"])]
     for ending, codecs in kinds:
         for number in range(2):
             clip = folder / f"{ending}{number}.{ending}"
