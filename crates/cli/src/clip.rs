@@ -309,8 +309,7 @@ pub(crate) fn wrap(clip: &Path, info: &MediaInfo, path: &Path, sound: SoundFate)
 
 fn rewrap(clip: &Path, info: &MediaInfo, out: &Path, sound: SoundFate) -> Result<Proof, MediaError> {
     let order = RewrapOrder { source: clip.canonicalize()?, out: out.canonicalize()?, sound };
-    let copied = with_worker(|worker| worker.rewrap(order)).map_err(failed)?;
-    let before = Coded { packets: copied.packets, sha256: copied.sha256 };
+    let before = with_worker(|worker| worker.rewrap(order)).map_err(failed)?;
     let after = pass::coded_picture(&mut File::open(out)?)?;
     // Streams write start codes where files write lengths; the worker has compared what stands between them.
     let is_stream = !matches!(info.container.as_str(), "mp4" | "mov" | "matroska" | "flv");

@@ -14,6 +14,8 @@ use seedpost_core::media::MediaInfo;
 use seedpost_core::time::{FrameRate, Frames, SampleRate, Samples};
 use serde::{Deserialize, Serialize};
 
+pub use crate::pass::Coded;
+
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
 /// How long an upload copy may take: minutes of picture at a time when the machine does other things.
@@ -95,16 +97,6 @@ pub struct LookOrder {
     pub frames: Option<Frames>,
 }
 
-/// Coded pictures that were copied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copied {
-    /// How many packets there are.
-    pub packets: u64,
-    /// SHA-256, in hex, of the bytes of all packets in the order in which they are decoded: what
-    /// `ffmpeg -i FILE -map 0:v:0 -c copy -f streamhash -hash sha256 -` prints.
-    pub sha256: String,
-}
-
 /// Sound as it was decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decoded {
@@ -168,7 +160,7 @@ pub enum Answer {
     /// The facts asked for.
     Info(Box<MediaInfo>),
     /// The picture was copied.
-    Copied(Copied),
+    Copied(Coded),
     /// The sound was decoded.
     Decoded(Decoded),
     /// What was seen.
@@ -273,7 +265,7 @@ impl Worker {
     ///
     /// # Errors
     /// As [`Worker::probe`].
-    pub fn rewrap(&mut self, order: RewrapOrder) -> Result<Copied, WorkerError> {
+    pub fn rewrap(&mut self, order: RewrapOrder) -> Result<Coded, WorkerError> {
         match self.ask(&Request::Rewrap(order), TRANSCODE_PATIENCE.max(self.patience))? {
             Answer::Copied(copied) => Ok(copied),
             _ => Err(WorkerError::Crashed),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getppid, setrlimit};
 use seedpost_av::{AvError, clip, last_frame, look, probe, rewrap, sound, transcode};
-use seedpost_media::worker::{Answer, Copied, Decoded, Request, SoundFate};
+use seedpost_media::worker::{Answer, Coded, Decoded, Request, SoundFate};
 
 /// The most memory that the worker may map, in bytes.
 const MAX_MEMORY: u64 = 6 << 30;
@@ -68,7 +68,7 @@ fn perform(request: Request) -> Result<Answer, AvError> {
                 SoundFate::Encode => rewrap::Fate::Encode,
             };
             let picture = rewrap::write(&order.source, &order.out, fate)?;
-            Ok(Answer::Copied(Copied { packets: picture.packets, sha256: picture.sha256 }))
+            Ok(Answer::Copied(Coded { packets: picture.packets, sha256: picture.sha256 }))
         }
         Request::Sound(order) => {
             let sound = sound::write(&order.source, &order.out)?;
