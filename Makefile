@@ -6,7 +6,7 @@
 # make deps    installs the Debian packages that are missing
 
 PACKAGES = build-essential clang curl ffmpeg gstreamer1.0-plugins-good gstreamer1.0-tools imagemagick libavcodec-dev \
-           libavformat-dev libavutil-dev libclang-dev libsox-fmt-mp3 libswresample-dev libswscale-dev mediainfo pkg-config \
+           libavformat-dev libavutil-dev libclang-dev libimage-exiftool-perl libsox-fmt-mp3 libswresample-dev libswscale-dev mediainfo pkg-config \
            python3 python3-venv sox
 CARGO ?= cargo
 PYTHON = .venv/bin/python
@@ -39,7 +39,9 @@ bench: deps
 	$(CARGO) build --release --locked --package seedpost-cli
 	$(CARGO) build --release --locked --package seedpost-media --example floor
 	python3 crates/cli/benches/against_ffmpeg.py $(RELEASE)
+	$(CARGO) build --release --locked --package seedpost-media --example ears
 	python3 crates/cli/benches/finish.py $(RELEASE) target/release/examples/floor
+	python3 crates/cli/benches/sound.py $(RELEASE) target/release/examples/ears
 	python3 crates/cli/benches/assets.py $(RELEASE)
 	python3 crates/cli/benches/takes.py $(RELEASE)
 

@@ -31,7 +31,7 @@ def main():
                 [*ffmpeg, "-an", "-c", "copy", "-movflags", "+faststart", out("b.mp4")],
             ),
             "stem": (
-                [program, "stems", "--force", clip, "--out", out("a.wav")],
+                [program, "stems", "--force", "--no-separation", clip, "--out", out("stems")],
                 [*ffmpeg, "-vn", "-c:a", "pcm_s24le", "-af", "atrim=end_sample=720000", out("b.wav")],
             ),
         }

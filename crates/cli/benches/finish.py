@@ -48,7 +48,8 @@ ONE_COMMAND = f"""
   -map 0:a -af {LOUDNESS} -f null - 2> "$2/$3.loudness"
 """
 
-FINISH = ["finish", "--lane", "strip", "--out"]
+# What ffmpeg does too: sound is not taken apart.
+FINISH = ["finish", "--lane", "strip", "--no-separation", "--out"]
 
 missed = []
 

@@ -10,8 +10,9 @@ use std::path::Path;
 use seedpost_core::content::{Look, judge_picture, judge_sound};
 use seedpost_core::media::MediaInfo;
 use seedpost_core::spec::{self, DurationCheck, Finding, Promise, Sounding, Weight, durations, picture_samples};
-use seedpost_core::time::{Rounding, SampleRate, Samples};
-use seedpost_media::decode::Sink;
+use seedpost_core::time::{FrameRate, Rounding, SampleRate, Samples, Timecode};
+use seedpost_core::timeline::record_samples;
+use seedpost_media::decode::{MAX_SAMPLES, Sink, Sound, decode};
 use seedpost_media::hear::{Heard, Hearing, Wants};
 use seedpost_media::mp4::{Movie, TrackKind};
 use seedpost_media::pass::{self, Coded};
@@ -21,7 +22,7 @@ use seedpost_media::{MediaError, strip};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::project::{Pending, open_plain, temporary, temporary_folder, with_worker, write_by_name};
+use crate::project::{Pending, digest_text, open_plain, temporary, temporary_folder, with_worker, write_by_name};
 use crate::waveform;
 
 /// The most still pictures of a clip.
@@ -41,7 +42,9 @@ pub(crate) struct Order<'a> {
     pub(crate) stem: Option<(&'a Path, &'a Label)>,
     /// Whether the sound is heard; a stem needs it.
     pub(crate) hear: bool,
-    /// Whether the picture is decoded, and the sound listened to.
+    /// Whether speech is looked for.
+    pub(crate) speech: bool,
+    /// Whether the picture is decoded, and music looked for.
     pub(crate) deep: bool,
     /// The folder for still pictures and the waveform.
     pub(crate) pictures: Option<&'a Path>,
@@ -58,9 +61,9 @@ pub(crate) struct Content {
     pub(crate) look: Option<Look>,
     /// The outline of the sound as a drawing, in the folder for pictures.
     pub(crate) waveform: Option<String>,
-    /// SHA-256 of the stem, and its number of channels.
+    /// SHA-256 of the stem.
     #[serde(skip)]
-    pub(crate) stem: Option<(String, u16)>,
+    pub(crate) stem: Option<String>,
 }
 
 /// The coded picture before and after.
@@ -107,6 +110,11 @@ impl Content {
 pub(crate) fn beside(info: &MediaInfo, sounds: &[Sounding]) -> Vec<DurationCheck> {
     let length = info.video.as_ref().and_then(|video| Some((video.frames?, video.rate?)));
     length.map(|(frames, rate)| durations(frames, rate, sounds)).unwrap_or_default()
+}
+
+/// A clip's frames in a second, where they are even.
+pub(crate) fn rate(info: &MediaInfo) -> Option<FrameRate> {
+    info.video.as_ref()?.rate
 }
 
 /// The length of a clip's stems: exactly that of its picture, at 48 kHz.
@@ -191,7 +199,7 @@ impl Stills<'_> {
 }
 
 fn wants(order: &Order<'_>) -> Wants {
-    Wants { wave: order.pictures.is_some(), speech: order.pictures.is_some(), music: order.deep }
+    Wants { wave: order.pictures.is_some(), speech: order.speech || order.pictures.is_some(), music: order.deep }
 }
 
 /// The fast way: picture and sound from one reading.
@@ -213,7 +221,7 @@ fn read_once(
             let mut stem = outputs.stem.as_ref().map(Pending::writer);
             let mut hearing = begin(order, stem.as_mut(), rate, channels, length)?;
             let (coded, decoded) = pass::read(source, movie, out, Some((&mut |block| hearing.add(block), most)))?;
-            let mut content = end(hearing, channels)?;
+            let mut content = end(hearing)?;
             if let Some(heard) = &mut content.sound {
                 (heard.levels.decode_errors, heard.levels.decode_error_at) = (decoded.errors, decoded.first_error);
             }
@@ -244,9 +252,9 @@ fn begin<'a, 'f>(
     Hearing::begin(rate, channels as usize, length, stem, wants(order))
 }
 
-fn end(hearing: Hearing<Out<'_, '_>>, channels: u32) -> Result<Content, MediaError> {
+fn end(hearing: Hearing<Out<'_, '_>>) -> Result<Content, MediaError> {
     let (heard, stem) = hearing.end()?;
-    let stem = stem.map(|stem| (stem.digest(), u16::try_from(channels).unwrap_or(u16::MAX)));
+    let stem = stem.map(Hashing::digest);
     Ok(Content { sound: Some(heard), stem, ..Content::default() })
 }
 
@@ -331,9 +339,59 @@ fn hear_through_ffmpeg(order: &Order<'_>, outputs: &Outputs, length: Samples) ->
     let mut stem = outputs.stem.as_ref().map(Pending::writer);
     let mut hearing = begin(order, stem.as_mut(), facts.rate, facts.channels, length)?;
     each_block(&mut raw, facts.channels as usize, &mut |block| hearing.add(block))?;
-    let content = end(hearing, facts.channels)?;
+    let content = end(hearing)?;
     stem.map_or(Ok(()), |mut stem| stem.flush())?;
     Ok(content)
+}
+
+/// Decodes a sound: in safe code where its codec is known there, else by FFmpeg.
+pub(crate) fn decode_any(path: &Path) -> Result<Sound, MediaError> {
+    match decode(open_plain(path)?, None) {
+        Err(MediaError::Unsupported(_)) => {}
+        result => return result,
+    }
+    let decoded = temporary(None)?;
+    let order = SoundOrder { source: path.canonicalize()?, out: decoded.path().canonicalize()? };
+    let facts = with_worker(|worker| worker.sound(order)).map_err(failed)?;
+    let mut channels = vec![Vec::new(); facts.channels as usize];
+    each_block(&mut BufReader::new(File::open(decoded.path())?), facts.channels as usize, &mut |block| {
+        channels
+            .iter_mut()
+            .zip(block)
+            .for_each(|(channel, plane): (&mut Vec<f32>, _)| channel.extend_from_slice(plane));
+        let found = channels.first().map_or(0, |channel| channel.len() as u64);
+        if found > MAX_SAMPLES {
+            return Err(MediaError::Limit { what: "samples of sound", found, allowed: MAX_SAMPLES });
+        }
+        Ok(())
+    })?;
+    Ok(Sound { rate: facts.rate, channels })
+}
+
+/// What the stems of a clip say that no shot list knows of. `start` is the timecode of its first frame, where it has none
+/// of its own.
+pub(crate) fn label(path: &Path, info: &MediaInfo, start: &str) -> Result<Label, MediaError> {
+    let rate = info.video.as_ref().and_then(|video| video.rate).unwrap_or(FrameRate::FPS_24);
+    let text = info.timecode.as_ref().map_or(start, |timecode| timecode.start.as_str());
+    let start = Timecode::parse(text, rate).map_err(|error| MediaError::Unsupported(error.to_string()))?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let now = jiff::Timestamp::now().to_string();
+    Ok(Label {
+        project: String::new(),
+        scene: name.clone(),
+        take: 1,
+        unique_id: digest_text(&format!("{name} {now}")),
+        tape: name,
+        name: String::new(),
+        functions: Vec::new(),
+        note: String::new(),
+        treatment: String::new(),
+        set: None,
+        date: now.get(..10).unwrap_or_default().to_owned(),
+        time: now.get(11..19).unwrap_or_default().to_owned(),
+        start,
+        time_reference: record_samples(start.frames(), start).unwrap_or_default().0,
+    })
 }
 
 /// Reads interleaved floats as planes, block by block.

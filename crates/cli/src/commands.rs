@@ -32,11 +32,15 @@ mod status;
 
 mod stems;
 
+mod sync;
+
 mod turnover;
 
 mod verify;
 
 use std::path::PathBuf;
+
+pub(crate) use turnover::{SelectedTake, cut, selected};
 
 use clap::{Args, Parser, Subcommand};
 use seedpost_core::shot::ProviderName;
@@ -110,9 +114,16 @@ enum Command {
     /// Show each shot's lane and why, or strip the sound off any clip.
     #[command(after_help = "Example:\n  seedpost lane shots.toml\n  seedpost lane --strip clip.mp4 --out picture.mp4")]
     Lane(lane::Arguments),
-    /// Write the sound of any clip as a Broadcast WAV, exactly as long as its picture.
-    #[command(after_help = "Example:\n  seedpost stems clip.mp4 --out clip_MIX.wav --start 01:00:00:00")]
+    /// Write the sound of any clip as Broadcast WAVs, whole and taken apart; or a whole cut's, as one reel.
+    #[command(
+        after_help = "Example:\n  seedpost stems clip.mp4 --reference line.wav --split --out stems/\n  seedpost stems shots.toml --out reel/"
+    )]
     Stems(stems::Arguments),
+    /// Tell where a clip speaks the sounds that were supplied for it, phrase by phrase.
+    #[command(
+        after_help = "Example:\n  seedpost sync clip.mp4 --reference line.wav --plot sync.svg\n  seedpost sync shots.toml SC010_SH020_T01 --edits edits.csv\n\nExit code 4 where a phrase is more than --sync-fail frames off."
+    )]
+    Sync(sync::Arguments),
     /// Write the cut as EDL or OTIO, with paths to the project's own media.
     #[command(after_help = "Example:\n  seedpost export shots.toml --format otio --out cut/")]
     Export(export::Arguments),
@@ -172,6 +183,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Finish(arguments) => finish::run(&arguments, json, cli.progress),
         Command::Lane(arguments) => lane::run(&arguments, json),
         Command::Stems(arguments) => stems::run(&arguments, json),
+        Command::Sync(arguments) => sync::run(&arguments, json),
         Command::Export(arguments) => export::run(&arguments, json),
         Command::Turnover(list) => turnover::run(&list, json),
         Command::Verify(arguments) => verify::run(&arguments, json),

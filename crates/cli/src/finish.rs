@@ -11,12 +11,13 @@ use seedpost_core::job::{Delivery, Phase, Take};
 use seedpost_core::lane::{Lane, LaneDecision};
 use seedpost_core::media::MediaInfo;
 use seedpost_core::shot::TakeId;
-use seedpost_core::spec::{DurationCheck, Finding, Promise, Sounding};
-use seedpost_core::time::{Frames, SampleRate, Samples, TimeRange, Timecode};
+use seedpost_core::spec::{DurationCheck, Finding, Promise, Sounding, Weight};
+use seedpost_core::sync::Tolerance;
+use seedpost_core::time::{Frames, Samples, TimeRange, Timecode};
 use seedpost_core::timeline::{Role, record_samples};
-use seedpost_media::decode::{Sound, decode};
-use seedpost_media::wav::{self, Label};
-use seedpost_media::{MediaError, stems};
+use seedpost_media::MediaError;
+use seedpost_media::decode::decode;
+use seedpost_media::wav::Label;
 use serde::{Deserialize, Serialize};
 
 use crate::assets::measure_whole;
@@ -24,10 +25,12 @@ use crate::clip::{self, Content, Order};
 use crate::output::{Exit, Failure};
 use crate::prepare::Prepared;
 use crate::project::{Project, digest, digest_text, open_plain, write_whole};
+use crate::sound::{self, Names, SoundFacts, StemFacts, Whole, Wishes};
+use crate::supplied::Supplied;
 use crate::uploads::Conformed;
 
 /// The form of `facts.json`.
-const SCHEMA: &str = "seedpost.facts/2";
+const SCHEMA: &str = "seedpost.facts/3";
 /// Where facts lie while what they describe is made anew.
 const FORMER: &str = "facts.former.json";
 
@@ -42,9 +45,11 @@ pub(crate) struct Facts {
     pub(crate) findings: Vec<Finding>,
     /// The picture for the cut, in the take's folder.
     pub(crate) picture: String,
-    pub(crate) stems: Vec<StemFacts>,
     /// The clip beside its supplied sounds.
     pub(crate) durations: Vec<DurationCheck>,
+    /// Its stems, and what was found out with them.
+    #[serde(flatten)]
+    pub(crate) sound: SoundFacts,
     /// What was found in it.
     #[serde(flatten)]
     pub(crate) content: Content,
@@ -58,33 +63,12 @@ pub(crate) struct Inputs {
     pub(crate) lane: LaneDecision,
     /// The frame since midnight at which the shot begins in the cut.
     pub(crate) record_start: Frames,
+    /// Which model was asked, and for what.
+    pub(crate) origin: String,
     /// Supplied sounds, with the map from upload to source samples.
     pub(crate) references: Vec<Conformed>,
     /// What the labels inside the stems say: project, character, line, date.
     pub(crate) label: String,
-}
-
-/// A stem of a finished take.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StemFacts {
-    pub(crate) role: String,
-    /// Its file, in the take's folder.
-    pub(crate) file: String,
-    pub(crate) channels: u16,
-    pub(crate) samples: Samples,
-    pub(crate) time_reference: Samples,
-    pub(crate) sha256: String,
-}
-
-impl StemFacts {
-    /// The role that the file's name ends with.
-    pub(crate) fn role(&self) -> Role {
-        match self.role.as_str() {
-            "MIX" => Role::Mix,
-            "GUIDE" => Role::Guide,
-            other => Role::Reference(other.trim_start_matches("REF").parse().unwrap_or(0)),
-        }
-    }
 }
 
 /// A take that is to be finished.
@@ -118,9 +102,17 @@ pub(crate) struct Finish<'p> {
     pub(crate) failures: Vec<(TakeId, Failure)>,
 }
 
+/// How closely takes are looked at and listened to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Depth {
+    /// Their pictures are decoded too, and drawn.
+    pub(crate) deep: bool,
+    /// What is made of their sound; without it, what was made before is enough.
+    pub(crate) wishes: Option<Wishes>,
+}
+
 /// Finishes takes on all cores, in the order of the cut.
-/// `deep`: their pictures are decoded too, and drawn.
-pub(crate) fn finish<'p>(project: &Project, jobs: Vec<Job<'p>>, deep: bool) -> Finish<'p> {
+pub(crate) fn finish<'p>(project: &Project, jobs: Vec<Job<'p>>, depth: Depth) -> Finish<'p> {
     let measured: Vec<_> = jobs.into_par_iter().map(|job| (measure(project, &job), job)).collect();
     let (mut good, mut failures) = (Vec::new(), Vec::new());
     for (info, job) in measured {
@@ -134,7 +126,7 @@ pub(crate) fn finish<'p>(project: &Project, jobs: Vec<Job<'p>>, deep: bool) -> F
     let work: Vec<_> = good.into_iter().zip(starts).collect();
     let results: Vec<_> = work
         .into_par_iter()
-        .map(|((job, info), start)| (job.take.clone(), finish_one(project, job, info, start, deep)))
+        .map(|((job, info), start)| (job.take.clone(), finish_one(project, job, info, start, depth)))
         .collect();
     let mut finished = Vec::new();
     for (take, result) in results {
@@ -185,35 +177,43 @@ fn finish_one<'p>(
     job: Job<'p>,
     info: MediaInfo,
     record_start: Frames,
-    deep: bool,
+    depth: Depth,
 ) -> Result<Finished<'p>, Failure> {
     let folder = project.take_folder(&job.take);
-    let label = label(project, &job, record_start);
+    let origin = origin(&job, &folder);
+    let label = label(project, &job, record_start, &origin);
     let from = Inputs {
         render: job.delivery.clone(),
         promise: job.state.plan.promise.clone(),
         lane: job.prepared.decision.clone(),
         record_start,
+        origin,
         references: references(project, &job, &folder),
         label: digest_text(&format!("{label:?}")),
     };
-    if let Some(facts) = read_facts(&folder).filter(|facts| is_enough(&folder, facts, &from, deep)) {
+    let before = read_facts(&folder);
+    let wishes = depth.wishes.or(before.as_ref().map(|facts| facts.sound.wishes)).unwrap_or_default();
+    if let Some(facts) = before.filter(|facts| is_enough(&folder, facts, &from, depth.deep, wishes)) {
         return Ok(Finished { job, facts, worked: false });
     }
     refuse_changed(&folder)?;
     forget(&folder).map_err(|error| unfinished(&job.take, &error.into()))?;
-    let maker = Maker { project, folder: &folder, job: &job, info: &info, label, deep };
+    let maker = Maker { project, folder: &folder, job: &job, info: &info, label, wishes, deep: depth.deep };
     let facts = maker.make(from).map_err(|error| unfinished(&job.take, &error))?;
     Ok(Finished { job, facts, worked: true })
 }
 
 /// The sounds that the take was rendered with: where its shot has changed since, those that were recorded then.
 fn references(project: &Project, job: &Job<'_>, folder: &Path) -> Vec<Conformed> {
-    let is_old = job.state.plan.fingerprint != job.prepared.plan.fingerprint;
-    let recorded = || read_made(&folder.join("facts.json")).or_else(|| read_made(&folder.join(FORMER)));
-    let recorded = || recorded().map(|made| made.from.references);
-    let recorded = if is_old { recorded() } else { None };
+    let recorded = recorded(job, folder).map(|made| made.references);
     recorded.unwrap_or_else(|| job.prepared.conformed.iter().map(|sound| relative(project, sound)).collect())
+}
+
+/// What a take was rendered with, as its facts tell it, where its shot has changed since.
+fn recorded(job: &Job<'_>, folder: &Path) -> Option<MadeFrom> {
+    let is_old = job.state.plan.fingerprint != job.prepared.plan.fingerprint;
+    let made = || read_made(&folder.join("facts.json")).or_else(|| read_made(&folder.join(FORMER)));
+    if is_old { made().map(|made| made.from) } else { None }
 }
 
 /// A stem that somebody has worked on since is not written over.
@@ -273,6 +273,8 @@ struct Made {
 
 #[derive(Deserialize)]
 struct MadeFrom {
+    #[serde(default)]
+    origin: String,
     references: Vec<Conformed>,
 }
 
@@ -287,17 +289,18 @@ fn read_made(path: &Path) -> Option<Made> {
 }
 
 /// Whether a take stands as it should: made from the same, looked at as closely, and all of it there.
-fn is_enough(folder: &Path, facts: &Facts, from: &Inputs, deep: bool) -> bool {
+fn is_enough(folder: &Path, facts: &Facts, from: &Inputs, deep: bool, wishes: Wishes) -> bool {
     let pictures = folder.join("pictures");
     let drawn = |look: &Look| {
         look.pictures.iter().map(|(name, _)| name).chain(&look.sheet).all(|name| pictures.join(name).is_file())
     };
     let looked = !deep || facts.content.look.as_ref().is_some_and(drawn);
-    let files = facts.stems.iter().map(|stem| &stem.file).chain([&facts.picture]);
-    facts.from == *from && looked && files.into_iter().all(|file| folder.join(file).is_file())
+    let stems = facts.sound.stems.iter().flat_map(StemFacts::files).map(|(file, _)| file);
+    let listened = wishes.are_met_by(facts.sound.wishes);
+    facts.from == *from && looked && listened && stems.chain([&facts.picture]).all(|file| folder.join(file).is_file())
 }
 
-fn label(project: &Project, job: &Job<'_>, record_start: Frames) -> Label {
+fn label(project: &Project, job: &Job<'_>, record_start: Frames, origin: &str) -> Label {
     let start = project.list.start;
     let shot = &job.prepared.shot;
     let stamp = i64::try_from(job.state.delivered_ms)
@@ -305,20 +308,35 @@ fn label(project: &Project, job: &Job<'_>, record_start: Frames) -> Label {
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
         .unwrap_or_default()
         .to_string();
-    let note = [shot.character.as_deref(), shot.line.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let words = [shot.character.as_deref(), shot.line.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
     Label {
         project: project.list.title.clone(),
         scene: shot.id.to_string(),
         take: job.take.number,
         tape: job.take.to_string(),
-        tracks: Vec::new(),
-        note,
+        name: String::new(),
+        functions: Vec::new(),
+        note: [origin.to_owned(), words].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; "),
+        treatment: String::new(),
+        set: None,
         date: stamp.get(..10).unwrap_or_default().to_owned(),
         time: stamp.get(11..19).unwrap_or_default().to_owned(),
         start: Timecode::from_frames(record_start, start.rate(), start.is_drop()).unwrap_or(start),
         time_reference: record_samples(record_start, start).unwrap_or_default().0,
-        unique_id: String::new(),
+        unique_id: job.delivery.sha256.clone(),
     }
+}
+
+/// Which model was asked, and for what; of a shot that has changed since, what was recorded.
+fn origin(job: &Job<'_>, folder: &Path) -> String {
+    let plan = &job.state.plan;
+    if plan.fingerprint != job.prepared.plan.fingerprint {
+        let recorded = recorded(job, folder).map(|made| made.origin).filter(|origin| !origin.is_empty());
+        return recorded.unwrap_or_else(|| format!("{}; asked for before the list was changed", plan.endpoint));
+    }
+    let seed = job.prepared.request(&job.take).order.seed;
+    let seed = seed.map_or("none was sent".to_owned(), |seed| seed.to_string());
+    format!("{}; prompt SHA-256 {}; seed {seed}", plan.endpoint, digest_text(&job.prepared.shot.prompt))
 }
 
 /// Makes the files of one take.
@@ -328,6 +346,7 @@ struct Maker<'a> {
     job: &'a Job<'a>,
     info: &'a MediaInfo,
     label: Label,
+    wishes: Wishes,
     deep: bool,
 }
 
@@ -340,33 +359,44 @@ impl Maker<'_> {
         };
         let length = clip::stem_length(self.info)
             .ok_or_else(|| MediaError::Unsupported("the clip's length is unknown".to_owned()))?;
-        let channels = self.info.audio.as_ref().map_or(0, |audio| audio.channels);
-        let (file, path) = self.stem_place(role);
-        let label = self.stem_label(role, &file, channels);
+        let names = Names { folder: self.folder.to_owned(), prefix: format!("stems/{}", self.job.take), short: false };
+        let supplied = supplied(self.project, &from.references)?;
+        let stem = Whole::ordered(self.info, role, &names, &self.label);
         let silent = self.folder.join(picture);
         let mut content = clip::make(&Order {
             clip: &clip,
             info: self.info,
             picture: (from.lane.lane == Lane::Strip).then_some(&silent),
-            // A stem has one channel or two; other sound is only measured.
-            stem: (1..=2).contains(&channels).then_some((&path, &label)),
+            stem: stem.as_ref().map(|stem| (stem.path.as_path(), &stem.label)),
             hear: true,
+            speech: !self.wishes.no_separation || !supplied.is_empty(),
             deep: self.deep,
             pictures: self.deep.then(|| self.folder.join("pictures")).as_deref(),
         })?;
-        let stem = content.stem.take().map(|(sha256, channels)| self.stem_facts(role, file, channels, length, sha256));
-        let mut stems: Vec<StemFacts> = stem.into_iter().collect();
-        stems.extend(self.reference_stems(length, &from.references)?);
+        let maker = sound::Maker {
+            names: &names,
+            label: &self.label,
+            length,
+            rate: clip::rate(self.info),
+            wishes: self.wishes,
+            tolerance: Tolerance::default(),
+        };
+        let sound = maker.make(stem.zip(content.stem.take()), content.sound.as_ref(), &supplied)?;
         let durations = clip::beside(self.info, &soundings(&from.references));
         let facts = Facts {
             schema: SCHEMA.to_owned(),
             take: self.job.take.to_string(),
-            findings: content.findings(self.info, &from.promise, &durations),
+            // No provider promises sync.
+            findings: content
+                .findings(self.info, &from.promise, &durations)
+                .into_iter()
+                .chain(sound.findings(&from.promise, Weight::Note))
+                .collect(),
             from,
             info: self.info.clone(),
             picture: picture.to_owned(),
-            stems,
             durations,
+            sound,
             content,
         };
         write_whole(&self.folder.join("facts.json"), |out| {
@@ -376,64 +406,32 @@ impl Maker<'_> {
         let _ = std::fs::remove_file(self.folder.join(FORMER));
         Ok(facts)
     }
+}
 
-    fn reference_stems(&self, length: Samples, references: &[Conformed]) -> Result<Vec<StemFacts>, MediaError> {
-        let mut stems = Vec::new();
-        let mut offset = Samples(0);
-        for (number, reference) in (1..).zip(references) {
-            let cut = reference.cut;
-            let (source, range) = self.source(reference)?;
-            let laid = stems::lay(&decode(source, range)?, offset, length)?;
-            stems.push(self.stem(Role::Reference(number), &laid)?);
-            let next = cut.kept.length().0 * u64::from(SampleRate::HZ_48000.hertz()) / u64::from(cut.rate.hertz());
-            offset = Samples(offset.0 + next);
-        }
-        Ok(stems)
+/// The sounds that a take was sent with, one behind the other.
+pub(crate) fn supplied(project: &Project, references: &[Conformed]) -> Result<Vec<Supplied>, MediaError> {
+    let mut supplied: Vec<Supplied> = Vec::new();
+    for (number, reference) in (1..).zip(references) {
+        let (file, sent) = source(project, reference)?;
+        let place = supplied.last().map_or(Samples(0), Supplied::end);
+        let sound = decode(file, sent)?;
+        supplied.push(Supplied::new(number, reference.source.clone(), &sound, place)?);
     }
+    Ok(supplied)
+}
 
-    /// A supplied sound as it was when it was sent: the kept part of its source, or else what was sent of it.
-    fn source(&self, reference: &Conformed) -> Result<(File, Option<TimeRange<Samples>>), MediaError> {
-        let (source, upload) = (&reference.source, &reference.upload);
-        let candidates = [
-            (self.project.root.join(source), &reference.source_sha256, Some(reference.cut.kept)),
-            (self.project.root.join(upload), &reference.upload_sha256, None),
-        ];
-        let same = |path: &Path, sha256: &String| digest(path).is_ok_and(|(found, _)| found == *sha256);
-        let Some((path, _, range)) = candidates.iter().find(|(path, sha256, _)| same(path, sha256)) else {
-            return Err(MediaError::Unsupported(format!("{source} is no longer what was sent: put it back")));
-        };
-        Ok((open_plain(path)?, *range))
-    }
-
-    fn stem(&self, role: Role, laid: &Sound) -> Result<StemFacts, MediaError> {
-        let channels = u16::try_from(laid.channels.len()).unwrap_or(u16::MAX);
-        let (file, path) = self.stem_place(role);
-        let label = self.stem_label(role, &file, channels.into());
-        write_whole(&path, |out| wav::write(out, laid, &label))?;
-        let sha256 = digest(&path)?.0;
-        Ok(self.stem_facts(role, file, channels, laid.length(), sha256))
-    }
-
-    /// A stem's file in the take's folder, and its path.
-    fn stem_place(&self, role: Role) -> (String, PathBuf) {
-        let file = format!("stems/{}_{role}.wav", self.job.take);
-        let path = self.folder.join(&file);
-        (file, path)
-    }
-
-    fn stem_label(&self, role: Role, file: &str, channels: u32) -> Label {
-        let tracks = match channels {
-            1 => vec![role.to_string()],
-            _ => vec![format!("{role}-L"), format!("{role}-R")],
-        };
-        let unique_id = digest_text(&format!("{} {file}", self.job.delivery.sha256)).chars().take(32).collect();
-        Label { tracks, unique_id, ..self.label.clone() }
-    }
-
-    fn stem_facts(&self, role: Role, file: String, channels: u16, samples: Samples, sha256: String) -> StemFacts {
-        let time_reference = Samples(self.label.time_reference);
-        StemFacts { role: role.to_string(), file, channels, samples, time_reference, sha256 }
-    }
+/// A supplied sound as it was when it was sent: the kept part of its source, or else what was sent of it.
+fn source(project: &Project, reference: &Conformed) -> Result<(File, Option<TimeRange<Samples>>), MediaError> {
+    let (source, upload) = (&reference.source, &reference.upload);
+    let candidates = [
+        (project.root.join(source), &reference.source_sha256, Some(reference.cut.kept)),
+        (project.root.join(upload), &reference.upload_sha256, None),
+    ];
+    let same = |path: &Path, sha256: &String| digest(path).is_ok_and(|(found, _)| found == *sha256);
+    let Some((path, _, range)) = candidates.iter().find(|(path, sha256, _)| same(path, sha256)) else {
+        return Err(MediaError::Unsupported(format!("{source} is no longer what was sent: put it back")));
+    };
+    Ok((open_plain(path)?, *range))
 }
 
 /// The lengths of the sounds that were sent.

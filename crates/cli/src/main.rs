@@ -30,6 +30,20 @@ mod progress;
 
 mod project;
 
+mod reel;
+
+mod report;
+
+mod separation;
+
+mod sound;
+
+mod supplied;
+
+mod sync;
+
+mod sync_plot;
+
 mod trim_plan;
 
 mod uploads;

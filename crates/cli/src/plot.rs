@@ -118,7 +118,7 @@ fn wave(blocks: &[Block], middle: u64) -> String {
 }
 
 /// Text that cannot be taken for markup.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.chars()
         .map(|letter| match letter {
             '<' => "&lt;".to_owned(),

@@ -50,7 +50,7 @@ fn draw(wave: &Wave, heard: &Heard, frames: u32) -> String {
             band("silence", &TimeRange { start: Samples(range.0), end: Samples(range.1) }, "silence, below -60 dBFS");
         }
     }
-    heard.speech.iter().for_each(|range| band("speech", range, "speech (estimated)"));
+    heard.speech.iter().flatten().for_each(|region| band("speech", &region.range, "speech (estimated)"));
     let _ = writeln!(body, "<path class=\"wave\" d=\"{}\"/>", outline(wave, x));
     let bottom = TOP + height;
     for second in 0..=total / u64::from(SampleRate::HZ_48000.hertz()) {

@@ -107,7 +107,7 @@ fn a_clip_that_keeps_its_promise_has_no_findings() {
     let facts = &report["clips"][0]["facts"];
     assert_eq!(facts["findings"], Value::Array(Vec::new()));
     assert_eq!((facts["lane"].as_str(), facts["picture"].as_str()), (Some("keep"), None));
-    assert_eq!(facts["stem"]["samples"], 96_000);
+    assert_eq!(facts["stems"][0]["samples"], 96_000);
     let stem = folder.path().join("finished/good/stem.wav").display().to_string();
     assert_eq!(tool("soxi", &["-s", &stem]).trim(), "96000");
     // FFmpeg's own hash of the packets, and its own loudness.

@@ -23,6 +23,25 @@ pub struct Loudness {
     pub max_momentary_lufs: Option<f64>,
     /// Loudest 3 s in LUFS, ungated.
     pub max_short_term_lufs: Option<f64>,
+    /// Loudness of the speech in LUFS: the mean over the 10 ms steps in which someone speaks, without a gate by level, as
+    /// dialogue loudness is measured for streaming services. Absent where nobody looked for speech, or found none.
+    #[serde(default)]
+    pub dialogue_lufs: Option<f64>,
+}
+
+impl Loudness {
+    /// That of one channel when it is played from both sides: twice the power, the same peaks.
+    #[must_use]
+    pub fn on_both_sides(self) -> Loudness {
+        let louder = |lufs: Option<f64>| lufs.map(|lufs| lufs + 10.0 * 2.0_f64.log10());
+        Loudness {
+            integrated_lufs: louder(self.integrated_lufs),
+            max_momentary_lufs: louder(self.max_momentary_lufs),
+            max_short_term_lufs: louder(self.max_short_term_lufs),
+            dialogue_lufs: louder(self.dialogue_lufs),
+            ..self
+        }
+    }
 }
 
 /// What the samples of a stretch of sound at 48 kHz tell.

@@ -1,5 +1,7 @@
 //! A timeline as files that editors' tools open, each with the list of what it could not carry.
 
+mod cue_csv;
+mod cue_text;
 mod edl;
 mod otio;
 
@@ -16,11 +18,18 @@ pub enum Format {
     File32,
     /// OpenTimelineIO JSON.
     Otio,
+    /// The ADR cues as Pro Tools' "Session Info as Text", with the tags of ptulsconv. Worth writing only where there
+    /// are cues: ptulsconv does not read a session without clips.
+    CueText,
+    /// The ADR cues as a table for spreadsheets and cueing programs.
+    CueCsv,
 }
 
 impl Format {
-    /// All forms.
+    /// The forms that every cut has.
     pub const ALL: [Format; 3] = [Format::Cmx3600, Format::File32, Format::Otio];
+    /// The forms of a cut's cues, where it has any.
+    pub const CUES: [Format; 2] = [Format::CueText, Format::CueCsv];
 
     /// The name on the command line.
     #[must_use]
@@ -29,13 +38,15 @@ impl Format {
             Format::Cmx3600 => "edl",
             Format::File32 => "edl32",
             Format::Otio => "otio",
+            Format::CueText => "adr-text",
+            Format::CueCsv => "adr-csv",
         }
     }
 
     /// Reads the name on the command line.
     #[must_use]
     pub fn parse(text: &str) -> Option<Format> {
-        Format::ALL.into_iter().find(|format| format.as_str() == text)
+        Format::ALL.into_iter().chain(Format::CUES).find(|format| format.as_str() == text)
     }
 
     /// The file's name for a cut whose safe title is given.
@@ -45,6 +56,8 @@ impl Format {
             Format::Cmx3600 => format!("{title}_cmx3600.edl"),
             Format::File32 => format!("{title}_file32.edl"),
             Format::Otio => format!("{title}.otio"),
+            Format::CueText => format!("{title}_adr.txt"),
+            Format::CueCsv => format!("{title}_adr.csv"),
         }
     }
 }
@@ -76,5 +89,29 @@ pub fn write(timeline: &Timeline, format: Format) -> Export {
         Format::Cmx3600 => edl::write(timeline, edl::Layout::Cmx3600),
         Format::File32 => edl::write(timeline, edl::Layout::File32),
         Format::Otio => otio::write(timeline),
+        Format::CueText => cue_text::write(timeline),
+        Format::CueCsv => cue_csv::write(timeline),
     }
 }
+
+/// A loss that is no one clip's.
+fn lost(format: Format, what: impl Into<String>) -> Loss {
+    Loss { format: format.as_str(), clip: "all".to_owned(), what: what.into() }
+}
+
+/// A text in one line: white space of any kind is one space, and control characters are dropped.
+fn one_line(text: &str) -> String {
+    let spaced = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    spaced.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// What stands where nobody knows the line.
+const NO_LINE: &str = "(no line given)";
+
+/// What a cue sheet never carries.
+fn lost_of_cues(format: Format) -> Loss {
+    lost(format, "beeps and streamers")
+}
+
+#[cfg(test)]
+mod tests;

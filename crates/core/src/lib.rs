@@ -33,7 +33,11 @@ pub mod spec;
 
 pub mod content;
 
+pub mod sync;
+
 pub mod lane;
+
+pub mod cue;
 
 pub mod timeline;
 

@@ -14,6 +14,7 @@ use crate::media::MediaInfo;
 use crate::shot::{Shot, ShotDuration, ShotList, suggestion};
 use crate::time::{ClockTime, FrameRate, Rounding, Samples};
 use crate::trim::{self, Method};
+pub(crate) use advice::SPEECH;
 pub use demand::demand;
 use fit::{Fit, StillFit, VideoFit, VideoPart};
 

@@ -337,6 +337,8 @@ pub struct ShotList {
     pub frame_rate_line: Option<u32>,
     /// The record timecode of the first frame.
     pub start: Timecode,
+    /// Which reel of the programme it is, from 1 to 99: cues are numbered by it.
+    pub reel: u32,
     /// The most that the whole list may cost.
     pub budget: Option<Usd>,
     /// The shots in cutting order; at least one.

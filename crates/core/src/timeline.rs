@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::cue::Cue;
 use crate::lane::Lane;
 use crate::shot::TakeId;
-use crate::time::{Frames, Rounding, SampleRate, Samples, Timecode};
+use crate::time::{Frames, Rounding, SampleRate, Samples, TimeRange, Timecode};
 
 /// A cut.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,92 @@ pub struct Timeline {
     pub start: Timecode,
     /// The clips, each beginning where the one before it ends.
     pub clips: Vec<Clip>,
+    /// Places that people should look at, each within a clip.
+    pub markers: Vec<Marker>,
+    /// What has to be spoken anew, in the cut's order.
+    pub cues: Vec<Cue>,
+}
+
+impl Timeline {
+    /// The same cut with cues, each of which is a marker too: red for priority 1, yellow for 2, green for 3.
+    #[must_use]
+    pub fn with_cues(mut self, cues: Vec<Cue>) -> Timeline {
+        self.markers.extend(cues.iter().map(Marker::of_cue));
+        self.markers.sort_by_key(|marker| marker.frame);
+        self.cues.extend(cues);
+        self
+    }
+
+    /// The label of a frame since midnight, in the cut's counting.
+    #[must_use]
+    pub fn label(&self, frame: Frames) -> String {
+        let label = Timecode::from_frames(frame, self.start.rate(), self.start.is_drop());
+        label.map_or_else(String::new, |label| label.to_string())
+    }
+}
+
+/// A place in a cut with a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// The frame since midnight at which it begins.
+    pub frame: Frames,
+    /// How long it is; at least 1.
+    pub length: Frames,
+    /// What it is called, such as `ADR MA101`.
+    pub name: String,
+    /// What there is to say about it.
+    pub note: String,
+    /// What it looks like.
+    pub colour: Colour,
+}
+
+impl Marker {
+    fn of_cue(cue: &Cue) -> Marker {
+        let line = cue.line.as_deref().map(|line| format!(": {line}")).unwrap_or_default();
+        Marker {
+            frame: cue.record.start,
+            length: Frames(cue.record.end.0.saturating_sub(cue.record.start.0).max(1)),
+            name: format!("ADR {}", cue.number),
+            note: format!("{}{line} ({}; {})", cue.speaker(), cue.reason.as_str(), cue.note()),
+            colour: match cue.priority {
+                1 => Colour::Red,
+                2 => Colour::Yellow,
+                _ => Colour::Green,
+            },
+        }
+    }
+}
+
+/// A marker's colour: those that every form knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Red.
+    Red,
+    /// Yellow.
+    Yellow,
+    /// Green.
+    Green,
+    /// Cyan.
+    Cyan,
+    /// Blue.
+    Blue,
+    /// Magenta.
+    Magenta,
+}
+
+impl Colour {
+    /// The word in capitals, which edit decision lists and OpenTimelineIO share.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Colour::Red => "RED",
+            Colour::Yellow => "YELLOW",
+            Colour::Green => "GREEN",
+            Colour::Cyan => "CYAN",
+            Colour::Blue => "BLUE",
+            Colour::Magenta => "MAGENTA",
+        }
+    }
 }
 
 /// One shot in a cut.
@@ -62,16 +149,64 @@ pub enum Role {
     Mix,
     /// The clip's own sound, to work against and not to deliver.
     Guide,
-    /// A supplied sound, by its number from 1.
+    /// The dialogue of the clip's own sound, estimated.
+    Dialogue,
+    /// What the dialogue leaves of it: music and effects, estimated as well.
+    MusicEffects,
+    /// The supplied sounds, laid phrase by phrase where the clip was heard to speak them.
+    Laid,
+    /// A supplied sound where it was asked for, by its number from 1.
     Reference(u32),
 }
 
+impl Role {
+    /// Reads the code that [`Role`] is written as.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Role> {
+        Some(match code {
+            "MIX" => Role::Mix,
+            "GUIDE" => Role::Guide,
+            "DX" => Role::Dialogue,
+            "ME" => Role::MusicEffects,
+            "REF" => Role::Laid,
+            other => Role::Reference(other.strip_prefix("REF")?.parse().ok()?),
+        })
+    }
+
+    /// The clip's own sound as a whole.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        matches!(self, Role::Mix | Role::Guide)
+    }
+
+    /// Whether a model guessed what belongs to it.
+    #[must_use]
+    pub fn is_estimated(self) -> bool {
+        matches!(self, Role::Dialogue | Role::MusicEffects)
+    }
+
+    /// The code as file names have it: what was estimated says so.
+    #[must_use]
+    pub fn file_code(self) -> String {
+        if self.is_estimated() { format!("{self}_estimated") } else { self.to_string() }
+    }
+
+    /// What its left and right tracks are for, in the words of iXML.
+    #[must_use]
+    pub fn functions(self) -> [&'static str; 2] {
+        if self.is_whole() { ["L-MIX", "R-MIX"] } else { ["LEFT", "RIGHT"] }
+    }
+}
+
 impl std::fmt::Display for Role {
-    /// The code in file names: `MIX`, `GUIDE`, `REF1`.
+    /// `MIX`, `GUIDE`, `DX`, `ME`, `REF`, `REF1`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Role::Mix => f.write_str("MIX"),
             Role::Guide => f.write_str("GUIDE"),
+            Role::Dialogue => f.write_str("DX"),
+            Role::MusicEffects => f.write_str("ME"),
+            Role::Laid => f.write_str("REF"),
             Role::Reference(number) => write!(f, "REF{number}"),
         }
     }
@@ -94,7 +229,7 @@ pub struct Piece {
     pub prompt: String,
 }
 
-/// Lays pieces end to end. `None` when a length overflows, which no real cut does.
+/// Lays pieces end to end, without cues and markers. `None` when a length overflows, which no real cut does.
 #[must_use]
 pub fn assemble(title: &str, start: Timecode, pieces: Vec<Piece>) -> Option<Timeline> {
     let mut reels = BTreeSet::new();
@@ -118,13 +253,35 @@ pub fn assemble(title: &str, start: Timecode, pieces: Vec<Piece>) -> Option<Time
         record = Frames(record.0 + piece.frames.0);
         clips.push(clip);
     }
-    Some(Timeline { title: title.to_owned(), start, clips })
+    Some(Timeline { title: title.to_owned(), start, clips, markers: Vec::new(), cues: Vec::new() })
 }
 
 /// The 48 kHz sample since midnight at which a record frame begins, to the nearest.
 #[must_use]
 pub fn record_samples(frame: Frames, start: Timecode) -> Option<Samples> {
     start.rate().samples(frame, SampleRate::HZ_48000, Rounding::Nearest)
+}
+
+impl Timeline {
+    /// The roles of all stems, each once.
+    #[must_use]
+    pub fn roles(&self) -> BTreeSet<Role> {
+        self.clips.iter().flat_map(|clip| clip.stems.iter().map(|stem| stem.role)).collect()
+    }
+
+    /// Where each clip lies in a reel, in samples at 48 kHz from the reel's first. Ends are the next clip's beginnings:
+    /// each is rounded from its own frame, so nothing adds up.
+    #[must_use]
+    pub fn places(&self) -> Option<Vec<TimeRange<Samples>>> {
+        let sample = |frame: Frames| record_samples(frame, self.start);
+        let first = sample(self.start.frames())?;
+        let place = |clip: &Clip| {
+            let end = Frames(clip.record_start.0.checked_add(clip.frames.0)?);
+            let (start, end) = (sample(clip.record_start)?, sample(end)?);
+            Some(TimeRange { start: Samples(start.0 - first.0), end: Samples(end.0 - first.0) })
+        };
+        self.clips.iter().map(place).collect()
+    }
 }
 
 /// The last eight letters and digits of the take's name where nobody has them yet, else a number.
@@ -162,6 +319,37 @@ mod tests {
         assert_eq!(starts, [86_400, 86_496, 86_617]);
         let stem = &timeline.clips[2].stems[0];
         assert_eq!((stem.time_reference.0, stem.samples.0), (86_617 * 2000, 720_000));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_thousand_shots_end_on_the_sample_of_their_frame(
+            lengths in proptest::collection::vec(1_u64..500, 1000),
+            rate in proptest::sample::select(vec!["24", "25", "30", "24000/1001", "30000/1001", "60000/1001"]),
+        ) {
+            let rate: FrameRate = rate.parse().expect("a rate");
+            let start = Timecode::parse("01:00:00:00", rate).expect("a timecode");
+            let pieces = lengths.iter().enumerate().map(|(index, frames)| piece(&format!("S{index}_T01"), *frames));
+            let timeline = assemble("Cut", start, pieces.collect()).expect("a short cut");
+            let places = timeline.places().expect("a short cut");
+            proptest::prop_assert!(places.windows(2).all(|pair| pair[0].end == pair[1].start));
+            // The reel's length by fractions: frames × 48000 × den / num, counted from midnight at both ends.
+            let sample = |frames: u64| {
+                let (num, den) = (u128::from(rate.num()), u128::from(rate.den()));
+                (2 * u128::from(frames) * 48_000 * den + num) / (2 * num)
+            };
+            let first = start.frames().0;
+            let total = sample(first + lengths.iter().sum::<u64>()) - sample(first);
+            proptest::prop_assert_eq!(u128::from(places[999].end.0), total);
+        }
+    }
+
+    #[test]
+    fn a_role_is_read_as_it_is_written() {
+        for role in [Role::Mix, Role::Guide, Role::Dialogue, Role::MusicEffects, Role::Laid, Role::Reference(12)] {
+            assert_eq!(Role::parse(&role.to_string()), Some(role));
+        }
+        assert_eq!(Role::parse("REFX"), None);
     }
 
     #[test]

@@ -60,6 +60,9 @@ pub struct ManifestStem {
     pub role: String,
     /// Its file.
     pub file: String,
+    /// Whether a model guessed what belongs to it.
+    #[serde(default)]
+    pub estimated: bool,
     /// 1 or 2.
     pub channels: u16,
     /// Samples per channel, at 48 kHz.
@@ -96,6 +99,7 @@ pub fn clips(timeline: &Timeline) -> Vec<ManifestClip> {
     let stem = |stem: &crate::timeline::Stem| ManifestStem {
         role: stem.role.to_string(),
         file: stem.file.clone(),
+        estimated: stem.role.is_estimated(),
         channels: stem.channels,
         samples: stem.samples.0,
         time_reference: stem.time_reference.0,

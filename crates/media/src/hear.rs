@@ -3,11 +3,12 @@
 use std::io::Write;
 
 use seedpost_core::content::{Levels, Loudness, Music};
-use seedpost_core::time::{SampleRate, Samples, TimeRange};
+use seedpost_core::time::{SampleRate, Samples};
 use serde::{Deserialize, Serialize};
 
 use crate::MediaError;
 use crate::rate::To48;
+use crate::speech::Region;
 use crate::wav::{Label, Stem};
 use crate::wave::{Pen, Wave};
 use crate::{level, loudness, music, speech};
@@ -19,8 +20,8 @@ pub struct Heard {
     pub loudness: Loudness,
     /// What its samples tell.
     pub levels: Levels,
-    /// Where someone speaks, in samples at 48 kHz (estimated); empty where it was not asked for.
-    pub speech: Vec<TimeRange<Samples>>,
+    /// Where someone speaks, in samples at 48 kHz (estimated); absent where it was not asked for.
+    pub speech: Option<Vec<Region>>,
     /// Whether there is music; absent where it was not asked for.
     pub music: Option<Music>,
     /// Its outline, where it was asked for.
@@ -62,7 +63,8 @@ struct Ears<W> {
 
 impl<W: Write> Hearing<W> {
     /// Begins with sound of a rate and number of channels, of which `length` samples at 48 kHz are wanted. `stem` is
-    /// where the stem goes, exactly that long, and what it says of itself.
+    /// where the stem goes, exactly that long, and what it says of itself; one channel goes to both of its sides, and
+    /// what is resampled is dithered.
     ///
     /// # Errors
     /// `Unsupported` for a rate that cannot be converted, or for a stem of more than two channels.
@@ -73,8 +75,10 @@ impl<W: Write> Hearing<W> {
         stem: Option<(W, &Label)>,
         wants: Wants,
     ) -> Result<Hearing<W>, MediaError> {
-        let stem = stem.map(|(out, label)| Stem::begin(out, channels, length, label)).transpose()?;
+        let stem = stem.map(|(out, label)| Stem::begin(out, length, label)).transpose()?;
+        let stem = stem.map(|stem| if rate == SampleRate::HZ_48000 { stem } else { stem.dithered() });
         let loudness = loudness::Meter::new(SampleRate::HZ_48000.hertz(), channels).ok();
+        let loudness = loudness.map(|meter| if wants.speech { meter.for_speech() } else { meter });
         let pen = wants.wave.then(Pen::new);
         let ears = Ears {
             stem,
@@ -107,10 +111,12 @@ impl<W: Write> Hearing<W> {
         let Hearing { resampler, mut ears } = self;
         resampler.end(&mut |block| ears.add(block))?;
         ears.fill();
+        let speech = ears.speech.map(speech::Detector::finish);
+        let ranges: Vec<_> = speech.iter().flatten().map(|region| region.range).collect();
         let heard = Heard {
-            loudness: ears.loudness.map(loudness::Meter::finish).unwrap_or_default(),
+            loudness: ears.loudness.map(|meter| meter.finish_with(&ranges)).unwrap_or_default(),
             levels: ears.levels.finish(),
-            speech: ears.speech.map(spoken).unwrap_or_default(),
+            speech,
             music: ears.music.map(music::Detector::finish),
             wave: ears.pen.map(Pen::finish),
         };
@@ -155,12 +161,6 @@ impl<W> Ears<W> {
             self.pen.iter_mut().for_each(|pen| pen.add(&block));
         }
     }
-}
-
-/// Where someone speaks.
-fn spoken(detector: speech::Detector) -> Vec<TimeRange<Samples>> {
-    let range = |(start, end)| TimeRange { start: Samples(start), end: Samples(end) };
-    detector.finish().into_iter().map(range).collect()
 }
 
 /// The mean of all channels.

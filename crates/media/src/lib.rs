@@ -1,6 +1,6 @@
 //! Bytes, in safe Rust: readers and samples in; facts, samples and bytes out.
 //!
-//! No path is opened here, no network is used, and no C is linked. What these readers do not know is
+//! No path is opened here, nothing is sent or fetched, and no C is linked. What these readers do not know is
 //! answered by the FFmpeg worker, whose client is [`worker`].
 
 mod error;
@@ -35,7 +35,17 @@ mod level;
 
 pub mod music;
 
+mod net;
+
 pub mod speech;
+
+pub mod separate;
+
+pub mod align;
+
+pub mod stretch;
+
+pub mod overlay;
 
 pub mod wave;
 

@@ -5,6 +5,7 @@
 use std::ops::RangeInclusive;
 
 pub use seedpost_core::content::Loudness;
+use seedpost_core::time::{Samples, TimeRange};
 
 use crate::MediaError;
 use levels::{Levels, lufs};
@@ -34,7 +35,8 @@ const RANGE_GATE: f64 = 20.0;
 /// Weight of a surround channel (ITU-R BS.1770-4, annex 1, table 3).
 const SURROUND: f64 = 1.41;
 
-/// Measures a programme that arrives block by block. Its size does not grow with the programme.
+/// Measures a programme that arrives block by block. Its size does not grow with the programme, but where the loudness
+/// of speech is wanted: then by 400 bytes a second.
 #[derive(Debug)]
 pub struct Meter {
     rate: u32,
@@ -45,6 +47,8 @@ pub struct Meter {
     /// Frames of the step under way, and the energy in them.
     frames: usize,
     energy: f64,
+    /// The energy of every step, where that of speech will be asked for.
+    kept: Option<Vec<f32>>,
 }
 
 impl Meter {
@@ -78,7 +82,14 @@ impl Meter {
             steps: Steps::new(f64::from(rate_hertz) / f64::from(STEPS_PER_SECOND)),
             frames: 0,
             energy: 0.0,
+            kept: None,
         })
+    }
+
+    /// Measures for [`Meter::finish_with`] too.
+    #[must_use]
+    pub fn for_speech(self) -> Meter {
+        Meter { kept: Some(Vec::new()), ..self }
     }
 
     /// Takes the next block: one slice for each channel, full scale at 1. An empty block changes nothing.
@@ -108,10 +119,29 @@ impl Meter {
             from = to;
             if self.frames == self.step_length() {
                 self.steps.end(self.energy);
+                self.kept.iter_mut().for_each(|kept| kept.push(self.energy as f32));
                 (self.frames, self.energy) = (0, 0.0);
             }
         }
         Ok(())
+    }
+
+    /// Ends the programme, in which someone speaks in these ranges of its samples.
+    pub fn finish_with(self, speech: &[TimeRange<Samples>]) -> Loudness {
+        let dialogue = self.dialogue(speech);
+        Loudness { dialogue_lufs: dialogue, ..self.finish() }
+    }
+
+    /// The loudness of the steps whose middle lies in speech.
+    fn dialogue(&self, speech: &[TimeRange<Samples>]) -> Option<f64> {
+        let kept = self.kept.as_deref()?;
+        let step = u64::from(self.rate) as f64 / f64::from(STEPS_PER_SECOND);
+        let at = |sample: Samples| ((sample.0 as f64 / step).round() as usize).min(kept.len());
+        let steps = speech.iter().filter_map(|range| kept.get(at(range.start)..at(range.end)));
+        let (energy, count) = steps.fold((0.0, 0_usize), |(energy, count), steps| {
+            (energy + steps.iter().map(|step| f64::from(*step)).sum::<f64>(), count + steps.len())
+        });
+        (energy > 0.0).then(|| lufs(energy / (count as f64 * step)))
     }
 
     /// Ends the programme.
@@ -127,6 +157,7 @@ impl Meter {
             sample_peak_dbfs: decibels(sample),
             max_momentary_lufs: loudness(self.steps.max_momentary),
             max_short_term_lufs: loudness(self.steps.max_short_term),
+            dialogue_lufs: None,
         }
     }
 

@@ -1,16 +1,18 @@
-//! Sound as stems: 48 kHz, mono or stereo, exactly as long as the picture.
+//! Sound as stems: 48 kHz, two sides, exactly as long as the picture; and stems end to end as a reel.
 
-use seedpost_core::time::{SampleRate, Samples};
+use std::io::{Read, Seek, Write};
+
+use seedpost_core::time::{SampleRate, Samples, TimeRange};
 
 use crate::MediaError;
-use crate::decode::{MAX_SAMPLES, Sound};
+use crate::decode::{MAX_SAMPLES, Sound, each};
 use crate::rate::To48;
-use crate::wav::MAX_CHANNELS;
+use crate::wav::{Label, MAX_CHANNELS, Stem};
 
 /// Lays sound into silence of exactly `length` samples at 48 kHz, beginning at `offset`.
 ///
 /// What passes the end is cut, what is missing is silence, and another rate is resampled. A mono sound
-/// stays mono: nothing is invented.
+/// stays mono here; a stem has it on both sides.
 ///
 /// # Errors
 /// `Unsupported` for more than two channels.
@@ -24,7 +26,7 @@ pub fn lay(sound: &Sound, offset: Samples, length: Samples) -> Result<Sound, Med
     if length.0 > MAX_SAMPLES {
         return Err(MediaError::Limit { what: "samples of a stem", found: length.0, allowed: MAX_SAMPLES });
     }
-    let sound = resample(sound)?;
+    let sound = to_48(sound)?;
     let size = |samples: Samples| usize::try_from(samples.0).unwrap_or(usize::MAX);
     let (offset, length) = (size(offset), size(length));
     let channels = sound.channels.into_iter().map(|channel| {
@@ -36,8 +38,58 @@ pub fn lay(sound: &Sound, offset: Samples, length: Samples) -> Result<Sound, Med
     Ok(Sound { rate: SampleRate::HZ_48000, channels: channels.collect() })
 }
 
+/// What is done to a sound to make a stem of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Treatment {
+    rate: SampleRate,
+    channels: u32,
+    /// Whether it was stretched.
+    pub stretched: bool,
+}
+
+impl Treatment {
+    /// What sound of this rate and number of channels needs.
+    #[must_use]
+    pub fn of(rate: SampleRate, channels: u32) -> Treatment {
+        Treatment { rate, channels, stretched: false }
+    }
+
+    /// The rate that the sound came at.
+    #[must_use]
+    pub fn rate(self) -> SampleRate {
+        self.rate
+    }
+
+    /// Whether samples are computed anew, so that they are dithered.
+    #[must_use]
+    pub fn is_computed(self) -> bool {
+        self.rate != SampleRate::HZ_48000 || self.stretched
+    }
+
+    /// Whether one channel goes to both sides.
+    #[must_use]
+    pub fn is_widened(self) -> bool {
+        self.channels == 1
+    }
+}
+
+impl std::fmt::Display for Treatment {
+    /// In words; nothing where the sound stays as it came.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let resampled = (self.rate != SampleRate::HZ_48000).then(|| format!("resampled from {} Hz", self.rate.hertz()));
+        let stretched = self.stretched.then(|| "stretched".to_owned());
+        let dithered = self.is_computed().then(|| "dithered to 24 bits".to_owned());
+        let widened = self.is_widened().then(|| "one channel on both sides".to_owned());
+        let words: Vec<String> = [resampled, stretched, dithered, widened].into_iter().flatten().collect();
+        f.write_str(&words.join(", "))
+    }
+}
+
 /// Resamples to 48 kHz, to the nearest whole length.
-fn resample(sound: &Sound) -> Result<Sound, MediaError> {
+///
+/// # Errors
+/// `Unsupported` for a rate that cannot be converted.
+pub fn to_48(sound: &Sound) -> Result<Sound, MediaError> {
     let planes: Vec<&[f32]> = sound.channels.iter().map(Vec::as_slice).collect();
     let mut channels = vec![Vec::new(); planes.len()];
     let mut take = |block: &[&[f32]]| {
@@ -51,6 +103,44 @@ fn resample(sound: &Sound) -> Result<Sound, MediaError> {
     resampler.add(&planes, &mut take)?;
     resampler.end(&mut take)?;
     Ok(Sound { rate: SampleRate::HZ_48000, channels })
+}
+
+/// Writes each side of a stem as a file of its own, one channel each, sample for sample.
+///
+/// # Errors
+/// `Unsupported` for a stem that is not of as many channels as there are sides; those of the disk.
+pub fn split<R, W>(stem: R, sides: Vec<(W, &Label)>, length: Samples) -> Result<(), MediaError>
+where
+    R: Read + Seek + Send + Sync + 'static,
+    W: Write,
+{
+    let begin = |(out, label)| Stem::begin(out, length, label);
+    let mut files: Vec<Stem<W>> = sides.into_iter().map(begin).collect::<Result<_, _>>()?;
+    let all = TimeRange { start: Samples(0), end: length };
+    each(stem, all, &mut |block| {
+        if block.len() != files.len() {
+            return Err(MediaError::Unsupported(format!("a stem of {} channels", block.len())));
+        }
+        files.iter_mut().zip(block).try_for_each(|(file, plane)| file.add(&[plane]))
+    })?;
+    files.into_iter().try_for_each(|file| file.end().map(|_| ()))
+}
+
+/// Adds a shot's stem to a reel: `length` samples of it, filled up with silence.
+///
+/// # Errors
+/// Those of reading the stem, and of the disk.
+pub fn append<R, W>(reel: &mut Stem<W>, stem: R, length: Samples) -> Result<(), MediaError>
+where
+    R: Read + Seek + Send + Sync + 'static,
+    W: Write,
+{
+    let mut left = length.0;
+    each(stem, TimeRange { start: Samples(0), end: length }, &mut |block| {
+        left -= block.first().map_or(0, |plane| plane.len() as u64).min(left);
+        reel.add(block)
+    })?;
+    reel.silence(Samples(left))
 }
 
 #[cfg(test)]

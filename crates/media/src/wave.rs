@@ -18,19 +18,27 @@ pub struct Wave {
 
 /// Draws block by block.
 #[derive(Debug)]
-pub(crate) struct Pen {
+pub struct Pen {
     wave: Wave,
     current: (f32, f32),
     held: u64,
 }
 
+impl Default for Pen {
+    fn default() -> Pen {
+        Pen::new()
+    }
+}
+
 impl Pen {
-    pub(crate) fn new() -> Pen {
+    /// Begins at a sound's first sample.
+    #[must_use]
+    pub fn new() -> Pen {
         Pen { wave: Wave { stretch: FIRST, peaks: Vec::new() }, current: (0.0, 0.0), held: 0 }
     }
 
     /// Takes a block: one slice a channel, all of one length.
-    pub(crate) fn add(&mut self, block: &[&[f32]]) {
+    pub fn add(&mut self, block: &[&[f32]]) {
         let length = block.first().map_or(0, |plane| plane.len());
         let mut from = 0;
         while from < length {
@@ -61,7 +69,9 @@ impl Pen {
         }
     }
 
-    pub(crate) fn finish(mut self) -> Wave {
+    /// Ends the sound.
+    #[must_use]
+    pub fn finish(mut self) -> Wave {
         if self.held > 0 {
             self.push();
         }

@@ -1,4 +1,4 @@
-//! `export`: the cut as EDL or OTIO, with paths to the project's own media.
+//! `export`: the cut as EDL or OTIO, and its ADR cues, with paths to the project's own media.
 
 use std::path::{Path, PathBuf};
 
@@ -31,15 +31,20 @@ pub(crate) struct Arguments {
 }
 
 fn format(text: &str) -> Result<Format, String> {
-    Format::parse(text).ok_or_else(|| "use edl, edl32 or otio".to_owned())
+    Format::parse(text).ok_or_else(|| "use edl, edl32, otio, adr-text or adr-csv".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let project = arguments.list.open()?;
     let _lock = project.lock()?;
-    let finished = selected(&project)?;
+    let finished = selected(&project, None)?;
     let timeline = cut(&project, &finished, |take, file| address(&file_of(&project, take, file)))?;
-    let formats = arguments.format.map_or(Format::ALL.to_vec(), |format| vec![format]);
+    let cues = Format::CUES.into_iter().filter(|_| !timeline.cues.is_empty());
+    let all = || Format::ALL.into_iter().chain(cues).collect();
+    let formats = arguments.format.map_or_else(all, |format| vec![format]);
+    if timeline.cues.is_empty() && formats.iter().any(|format| Format::CUES.contains(format)) {
+        return Err(Failure::new(Exit::Usage, "nothing in the cut has to be spoken anew", "export another format"));
+    }
     let mut files = Vec::new();
     let mut losses = Vec::new();
     for format in formats {
@@ -50,7 +55,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     }
     if json {
         let files: Vec<String> = files.iter().map(shown).collect();
-        result_json("export", json!({ "files": files, "losses": losses }));
+        result_json("export", json!({ "files": files, "losses": losses, "cues": timeline.cues }));
     } else {
         files.iter().for_each(|file| say(file.display()));
         losses.iter().for_each(|loss| note(format_args!("not in {}: {}: {}", loss.format, loss.clip, loss.what)));

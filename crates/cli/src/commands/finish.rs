@@ -9,19 +9,21 @@ use rayon::prelude::*;
 use seedpost_core::lane::{Intent, Lane};
 use seedpost_core::media::MediaInfo;
 use seedpost_core::spec::{self, DurationCheck, Finding, Mend, Promise, Sounding, Weight};
-use seedpost_core::time::{FrameRate, Frames, Samples, Timecode};
-use seedpost_core::timeline::record_samples;
+use seedpost_core::time::{FrameRate, Frames, Timecode};
+use seedpost_core::timeline::Role;
 use seedpost_media::MediaError;
-use seedpost_media::wav::Label;
 use seedpost_media::worker::SoundFate;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::assets::{measure_file, measure_whole};
+use crate::assets::measure_whole;
 use crate::clip::{self, Content, Order, Proof};
 use crate::output::{Exit, Failure, result_json, say, shown, table};
 use crate::progress::{self, Bar, Style};
-use crate::project::{digest_text, open_plain, refuse_overwrite, sweep_folder, write_whole};
+use crate::project::{open_plain, refuse_overwrite, sweep_folder, write_whole};
+use crate::report;
+use crate::sound::{self, Names, SoundFacts, Tolerances, Whole, Wishes};
+use crate::supplied::{self, Supplied};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -61,6 +63,10 @@ pub(crate) struct Arguments {
     /// A sound that was supplied for the clips; may be given several times.
     #[arg(long, value_name = "SOUND")]
     reference: Vec<PathBuf>,
+    #[command(flatten)]
+    wishes: Wishes,
+    #[command(flatten)]
+    tolerance: Tolerances,
     /// The timecode of the first frame, where a clip has none of its own.
     #[arg(long, default_value = "01:00:00:00")]
     start: String,
@@ -103,19 +109,11 @@ struct Facts {
     durations: Vec<DurationCheck>,
     /// The picture without sound, in the clip's folder; absent where the sound is kept.
     picture: Option<String>,
-    stem: Option<Stem>,
+    #[serde(flatten)]
+    sound: SoundFacts,
     #[serde(flatten)]
     content: Content,
     fixed: Option<Fixed>,
-}
-
-#[derive(Debug, Serialize)]
-struct Stem {
-    file: String,
-    channels: u16,
-    samples: Samples,
-    time_reference: Samples,
-    sha256: String,
 }
 
 /// A copy in which something was mended.
@@ -129,8 +127,8 @@ struct Fixed {
 
 /// The most bytes of a profile that are read.
 const MAX_PROFILE: u64 = 1 << 20;
-/// The files of a clip's folder.
-const OUTPUTS: [&str; 5] = ["facts.json", "picture.mp4", "picture.mov", "stem.wav", "fixed.mp4"];
+/// The files of a clip's folder, but for stems.
+const OUTPUTS: [&str; 4] = ["facts.json", "picture.mp4", "picture.mov", "fixed.mp4"];
 
 /// What all clips have in common.
 struct Desk<'a> {
@@ -138,6 +136,7 @@ struct Desk<'a> {
     promise: Promise,
     lane: Lane,
     reason: String,
+    supplied: Vec<Supplied>,
     sounds: Vec<Sounding>,
 }
 
@@ -163,7 +162,7 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
         };
         result_json("finish", json!({ "clips": folders.iter().zip(&results).map(clip).collect::<Vec<_>>() }));
     } else {
-        report(&folders, &results);
+        show(&folders, &results);
     }
     results.iter().filter_map(|result| result.as_ref().err()).for_each(Failure::tell);
     Ok(exit(arguments.mode, &results))
@@ -204,8 +203,20 @@ fn prepare(arguments: &Arguments) -> Result<Desk<'_>, Failure> {
     }
     Timecode::parse(&arguments.start, FrameRate::FPS_24)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string(), "such as 01:00:00:00"))?;
-    let sounds = (1..).zip(&arguments.reference).map(|(number, path)| sound(number, path)).collect::<Result<_, _>>()?;
-    Ok(Desk { arguments, promise, lane, reason: format!("{}: {why}", lane.as_str()), sounds })
+    let supplied = supplied::read_all(&arguments.reference)?;
+    let sounds = supplied.iter().map(Supplied::sounding).collect();
+    Ok(Desk { arguments, promise, lane, reason: format!("{}: {why}", lane.as_str()), supplied, sounds })
+}
+
+/// What the stems in a clip's folder are called.
+fn names(folder: &Path) -> Names {
+    Names { folder: folder.to_owned(), prefix: "stem".to_owned(), short: true }
+}
+
+/// Every file that a clip's folder may get.
+fn outputs(arguments: &Arguments, folder: &Path) -> Vec<String> {
+    let stems = names(folder).all(u32::try_from(arguments.reference.len()).unwrap_or(u32::MAX));
+    OUTPUTS.iter().map(|file| (*file).to_owned()).chain(stems).collect()
 }
 
 /// A built-in profile, or that of a file.
@@ -222,17 +233,6 @@ fn profile(name: &str) -> Result<Promise, Failure> {
         Failure::new(Exit::Usage, message, format!("use {}, or a file of your own", names.join(", ")))
     })?;
     Promise::parse(&text).map_err(|faults| Failure::of_faults(path.display(), faults))
-}
-
-fn sound(number: usize, path: &Path) -> Result<Sounding, Failure> {
-    let info = measure_file(path).map_err(|error| {
-        Failure::new(Exit::Invalid, format!("{}: {error}", path.display()), "replace it with a whole file")
-    })?;
-    let length = info.audio.and_then(|audio| Some((audio.samples?, audio.sample_rate)));
-    let (length, rate) = length.ok_or_else(|| {
-        Failure::new(Exit::Invalid, format!("{} has no sound of known length", path.display()), "see `seedpost probe`")
-    })?;
-    Ok(Sounding { name: format!("REF{number} ({})", path.display()), length, rate })
 }
 
 /// A folder for each clip, named after it: without its ending, but where two would have one folder.
@@ -254,7 +254,7 @@ fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
             return Err(Failure::new(Exit::Usage, message, "finish them apart, each with its own --out"));
         }
         let folder = arguments.out.join(own);
-        for file in OUTPUTS.iter().chain(arguments.pictures.then_some(&"pictures")) {
+        for file in outputs(arguments, &folder).into_iter().chain(arguments.pictures.then(|| "pictures".to_owned())) {
             let out = folder.join(file);
             if out.canonicalize().is_ok_and(|out| inputs.contains(&out)) {
                 let message = format!("{} is read here, and would be written over", out.display());
@@ -278,7 +278,7 @@ fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
 fn finish(desk: &Desk<'_>, path: &Path, folder: &Path) -> Result<Facts, Failure> {
     // A killed run may have left something; with --force, what is made anew must not stand beside what it replaces.
     sweep_folder(folder);
-    for file in OUTPUTS.iter().filter(|_| desk.arguments.force) {
+    for file in outputs(desk.arguments, folder).iter().filter(|_| desk.arguments.force) {
         match std::fs::remove_file(folder.join(file)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Failure::disk("replace", &folder.join(file), &error));
@@ -290,6 +290,10 @@ fn finish(desk: &Desk<'_>, path: &Path, folder: &Path) -> Result<Facts, Failure>
         Failure::new(Exit::Media, format!("{}: {error}", path.display()), "ask for the clip again, or render another")
     })?;
     make(desk, path, folder, info).map_err(|error| {
+        // Nothing stood there before, and half a clip's files would be taken for all of them.
+        for file in outputs(desk.arguments, folder) {
+            let _ = std::fs::remove_file(folder.join(file));
+        }
         let (exit, hint) = match error {
             MediaError::Io(_) => {
                 (Exit::Internal, "check that the disk has room and may be written, and `seedpost doctor`")
@@ -303,22 +307,32 @@ fn finish(desk: &Desk<'_>, path: &Path, folder: &Path) -> Result<Facts, Failure>
 fn make(desk: &Desk<'_>, path: &Path, folder: &Path, info: MediaInfo) -> Result<Facts, MediaError> {
     let arguments = desk.arguments;
     let picture = (desk.lane == Lane::Strip).then(|| clip::picture_name(&info).to_owned());
-    // A stem has one channel or two; other sound is only measured.
-    let channels = info.audio.as_ref().map_or(0, |audio| audio.channels);
-    let label = label(desk, path, &info, channels)?;
-    let (picture_path, stem_path, pictures) =
-        (picture.as_ref().map(|name| folder.join(name)), folder.join("stem.wav"), folder.join("pictures"));
+    let role = if desk.lane == Lane::Keep { Role::Mix } else { Role::Guide };
+    let (names, label) = (names(folder), clip::label(path, &info, &arguments.start)?);
+    let stem = Whole::ordered(&info, role, &names, &label);
+    let (picture_path, pictures) = (picture.as_ref().map(|name| folder.join(name)), folder.join("pictures"));
     let mut content = clip::make(&Order {
         clip: path,
         info: &info,
         picture: picture_path.as_deref(),
-        stem: (1..=2).contains(&channels).then_some((&stem_path, &label)),
+        stem: stem.as_ref().map(|stem| (stem.path.as_path(), &stem.label)),
         hear: true,
+        speech: !arguments.wishes.no_separation || !desk.supplied.is_empty(),
         deep: arguments.deep,
         pictures: arguments.pictures.then_some(&pictures),
     })?;
+    let maker = sound::Maker {
+        names: &names,
+        label: &label,
+        length: clip::stem_length(&info).unwrap_or_default(),
+        rate: clip::rate(&info),
+        wishes: arguments.wishes,
+        tolerance: arguments.tolerance.tolerance(),
+    };
+    let sound = maker.make(stem.zip(content.stem.take()), content.sound.as_ref(), &desk.supplied)?;
     let durations = clip::beside(&info, &desk.sounds);
     let mut findings = content.findings(&info, &desk.promise, &durations);
+    findings.extend(sound.findings(&desk.promise, Weight::Breach));
     let mut fixed = None;
     if arguments.mode == Mode::Fix {
         match fix(desk, path, folder, &info, &findings) {
@@ -334,15 +348,8 @@ fn make(desk: &Desk<'_>, path: &Path, folder: &Path, info: MediaInfo) -> Result<
         let lasting = findings.iter().filter(|finding| !is_of_file(finding)).cloned();
         fixed.findings.extend(lasting);
     }
-    let stem = content.stem.take().map(|(sha256, channels)| Stem {
-        file: "stem.wav".to_owned(),
-        channels,
-        samples: clip::stem_length(&info).unwrap_or_default(),
-        time_reference: Samples(label.time_reference),
-        sha256,
-    });
     let facts = Facts {
-        schema: "seedpost.clip/1",
+        schema: "seedpost.clip/2",
         clip: shown(path),
         lane: desk.lane,
         reason: desk.reason.clone(),
@@ -351,7 +358,7 @@ fn make(desk: &Desk<'_>, path: &Path, folder: &Path, info: MediaInfo) -> Result<
         findings,
         durations,
         picture,
-        stem,
+        sound,
         content,
         fixed,
     };
@@ -365,7 +372,8 @@ fn make(desk: &Desk<'_>, path: &Path, folder: &Path, info: MediaInfo) -> Result<
 fn is_of_file(finding: &Finding) -> bool {
     let content = ["decode_errors", "black", "frozen", "dead", "clipped", "inverted", "silence", "true_peak", "music"];
     let rule = finding.rule.split('.').next_back().unwrap_or_default();
-    !content.contains(&rule) && !finding.rule.starts_with("reference.")
+    let is_of_supplied = finding.rule.starts_with("reference.") || finding.rule.starts_with("sync.");
+    !content.contains(&rule) && !is_of_supplied
 }
 
 /// Mends in a copy what can be mended.
@@ -393,30 +401,7 @@ fn fix(
     Ok(Some(Fixed { file: "fixed.mp4".to_owned(), proof, findings: spec::compare(&info, &promise) }))
 }
 
-/// What the stem says of itself.
-fn label(desk: &Desk<'_>, path: &Path, info: &MediaInfo, channels: u32) -> Result<Label, MediaError> {
-    let rate = info.video.as_ref().and_then(|video| video.rate).unwrap_or(FrameRate::FPS_24);
-    let text = info.timecode.as_ref().map_or(desk.arguments.start.as_str(), |timecode| timecode.start.as_str());
-    let start = Timecode::parse(text, rate).map_err(|error| MediaError::Unsupported(error.to_string()))?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let role = if desk.lane == Lane::Keep { "MIX" } else { "GUIDE" };
-    let now = jiff::Timestamp::now().to_string();
-    Ok(Label {
-        project: String::new(),
-        scene: name.clone(),
-        take: 1,
-        unique_id: digest_text(&format!("{name} {now}")).chars().take(32).collect(),
-        tape: name,
-        tracks: if channels == 1 { vec![role.to_owned()] } else { vec![format!("{role}-L"), format!("{role}-R")] },
-        note: String::new(),
-        date: now.get(..10).unwrap_or_default().to_owned(),
-        time: now.get(11..19).unwrap_or_default().to_owned(),
-        start,
-        time_reference: record_samples(start.frames(), start).unwrap_or_default().0,
-    })
-}
-
-fn report(folders: &[PathBuf], results: &[Result<Facts, Failure>]) {
+fn show(folders: &[PathBuf], results: &[Result<Facts, Failure>]) {
     let done = || folders.iter().zip(results).filter_map(|(folder, result)| Some((folder, result.as_ref().ok()?)));
     let mut rows = table(["CLIP", "LANE", "PICTURE", "LOUDNESS", "TRUE PEAK", "FINDINGS", "FOLDER"]);
     for (folder, facts) in done() {
@@ -441,7 +426,13 @@ fn report(folders: &[PathBuf], results: &[Result<Facts, Failure>]) {
         say(rows);
     }
     for (_, facts) in done() {
-        for finding in &facts.findings {
+        let sound = &facts.sound;
+        let lines = report::separation(&sound.separation)
+            .into_iter()
+            .chain(sound.notes.clone())
+            .chain(sound.sync.iter().flat_map(report::sync));
+        lines.for_each(|line| say(format_args!("{}: {line}", facts.clip)));
+        for finding in facts.findings.iter().filter(|finding| !report::is_told(finding)) {
             say(format_args!("{}: {}", facts.clip, crate::output::finding(finding)));
         }
         if let Some(fixed) = &facts.fixed {

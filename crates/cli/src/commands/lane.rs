@@ -52,7 +52,16 @@ fn strip_clip(clip: &Path, out: &Path, force: bool, json: bool) -> Result<Exit, 
     let name = clip.display();
     let info = measure_whole(clip)
         .map_err(|error| Failure::new(Exit::Media, format!("{name}: {error}"), "give it a whole clip"))?;
-    let order = Order { clip, info: &info, picture: Some(out), stem: None, hear: false, deep: false, pictures: None };
+    let order = Order {
+        clip,
+        info: &info,
+        picture: Some(out),
+        stem: None,
+        hear: false,
+        speech: false,
+        deep: false,
+        pictures: None,
+    };
     let content = clip::make(&order).map_err(|error| {
         Failure::new(Exit::Media, format!("failed to strip {name}: {error}"), "see `seedpost probe`")
     })?;

@@ -18,7 +18,7 @@ use super::{List, block_on};
 use crate::batch::{Approval, Batch};
 use crate::door::{self, KEY_LIMIT};
 use crate::due;
-use crate::finish::{Finish, Finished, Job, finish};
+use crate::finish::{Depth, Finish, Finished, Job, finish};
 use crate::interrupt;
 use crate::keys::Environment;
 use crate::output::{Exit, Failure, note, result_json, say, table};
@@ -26,6 +26,7 @@ use crate::prepare::{Desk, Standing, prepare};
 use crate::prices;
 use crate::progress::Style;
 use crate::project::{Project, ledger_failure};
+use crate::sound::Wishes;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -56,6 +57,8 @@ pub(crate) struct Arguments {
     /// Decode the pictures of finished takes too: errors, black, frozen, music; with still pictures and a waveform.
     #[arg(long)]
     deep: bool,
+    #[command(flatten)]
+    wishes: Wishes,
 }
 
 fn dollars(text: &str) -> Result<Usd, String> {
@@ -74,7 +77,8 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     let standing = desk.standing(&takes);
     let jobs = if arguments.no_finish { Vec::new() } else { standing.iter().filter_map(job).collect() };
     interrupt::finishing();
-    let Finish { finished, failures } = finish(&project, jobs, arguments.deep);
+    let Finish { finished, failures } =
+        finish(&project, jobs, Depth { deep: arguments.deep, wishes: Some(arguments.wishes) });
     let worked = !outcomes.is_empty() || finished.iter().any(|finished| finished.worked);
     if json {
         report_json(&standing, &finished, &outcomes, &failures, worked);
@@ -178,7 +182,7 @@ fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
         let promised = take.plan.promise.frames.map_or("auto".to_owned(), seconds);
         let delivered = done.and_then(|done| done.facts.info.video.as_ref()?.frames).map_or("–".to_owned(), seconds);
         let stems = done.map_or(String::new(), |done| {
-            done.facts.stems.iter().map(|stem| stem.role.as_str()).collect::<Vec<_>>().join(" ")
+            done.facts.sound.stems.iter().map(|stem| stem.role.as_str()).collect::<Vec<_>>().join(" ")
         });
         let unselected = done.is_some_and(|done| !done.job.selected);
         let state = format!("{}{}", take.phase.as_str(), if unselected { ", not in the cut" } else { "" });
@@ -194,7 +198,9 @@ fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
     }
     say(rows);
     for done in finished {
-        for finding in &done.facts.findings {
+        let sync = done.facts.sound.sync.iter().filter(|_| done.worked).flat_map(crate::report::sync);
+        sync.for_each(|line| say(format_args!("{}: {line}", done.job.take)));
+        for finding in done.facts.findings.iter().filter(|finding| !crate::report::is_told(finding)) {
             say(format_args!("{}: {}", done.job.take, crate::output::finding(finding)));
         }
     }

@@ -1,81 +1,141 @@
-//! `stems`: the sound of any clip as a Broadcast WAV, exactly as long as its picture.
+//! `stems`: the sound of any clip as Broadcast WAVs, exactly as long as its picture; or a whole cut's, as one reel.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use seedpost_core::media::MediaInfo;
-use seedpost_core::time::{FrameRate, Timecode};
-use seedpost_core::timeline::record_samples;
+use seedpost_core::shot::ProviderName;
+use seedpost_core::sync::Tolerance;
+use seedpost_core::timeline::Role;
 use seedpost_media::MediaError;
-use seedpost_media::wav::Label;
 use serde_json::json;
 
+use super::{List, provider};
 use crate::assets::measure_whole;
 use crate::clip::{self, Order};
-use crate::output::{Exit, Failure, result_json, say, shown};
-use crate::project::{digest_text, refuse_overwrite};
+use crate::output::{Exit, Failure, result_json, say, shown, table};
+use crate::project::refuse_overwrite;
+use crate::sound::{Maker, Names, SoundFacts, StemFacts, Whole, Wishes};
+use crate::supplied::{self, Supplied};
+use crate::{reel, report};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The clip.
-    clip: PathBuf,
-    /// Where the WAV goes.
-    #[arg(long, value_name = "WAV")]
+    /// A clip; or a shot list, for the reel of its cut.
+    input: PathBuf,
+    /// The folder that the WAVs go to.
+    #[arg(long, value_name = "FOLDER", default_value = "stems")]
     out: PathBuf,
-    /// The timecode of its first sample, at the clip's own rate.
+    /// The timecode of a clip's first frame, at its own rate, where it has none.
     #[arg(long, default_value = "01:00:00:00")]
     start: String,
-    /// Replace WAV where it stands already.
+    /// A sound that was supplied for the clip; may be given several times, in their order.
+    #[arg(long, value_name = "SOUND")]
+    reference: Vec<PathBuf>,
+    #[command(flatten)]
+    wishes: Wishes,
+    /// Use this provider instead of the list's.
+    #[arg(long, value_parser = provider)]
+    provider: Option<ProviderName>,
+    /// Replace WAVs that stand there already.
     #[arg(long)]
     force: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
-    let clip = arguments.clip.display();
-    refuse_overwrite(&arguments.out, arguments.force, &[&arguments.clip])?;
-    let info = measure_whole(&arguments.clip)
-        .map_err(|error| Failure::new(Exit::Media, format!("{clip}: {error}"), "give it a whole clip"))?;
-    let length = clip::stem_length(&info).filter(|_| info.audio.is_some()).ok_or_else(|| {
-        Failure::new(Exit::Media, format!("{clip} has no picture of known length with sound"), "see `seedpost probe`")
-    })?;
-    let rate = info.video.as_ref().and_then(|video| video.rate).unwrap_or(FrameRate::FPS_24);
-    let start = Timecode::parse(&arguments.start, rate)
-        .map_err(|error| Failure::new(Exit::Usage, error.to_string(), "such as 01:00:00:00"))?;
-    write(arguments, &info, start).map_err(|error| {
-        Failure::new(Exit::Media, format!("failed to write the stem of {clip}: {error}"), "see `seedpost probe`")
-    })?;
+    let is_list = arguments.input.extension().is_some_and(|ending| ending == "toml" || ending == "json");
+    if is_list { reel(arguments, json) } else { clip(arguments, json) }
+}
+
+fn reel(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
+    let list = List { shots: arguments.input.clone(), provider: arguments.provider };
+    let stems = reel::write(&list.open()?, &arguments.out, arguments.wishes, arguments.force)?;
     if json {
-        result_json(
-            "stems",
-            json!({ "file": shown(&arguments.out), "samples": length, "time_reference": record_samples(start.frames(), start) }),
-        );
+        result_json("stems", json!({ "folder": shown(&arguments.out), "stems": stems }));
     } else {
-        say(format_args!("{}: {} samples from {start}", arguments.out.display(), length.0));
+        table_of(&arguments.out, &stems);
     }
     Ok(Exit::Done)
 }
 
-fn write(arguments: &Arguments, info: &MediaInfo, start: Timecode) -> Result<(), MediaError> {
-    let name = arguments.clip.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let now = jiff::Timestamp::now().to_string();
-    let label = Label {
-        project: String::new(),
-        scene: name.clone(),
-        take: 1,
-        unique_id: digest_text(&format!("{name} {now}")).chars().take(32).collect(),
-        tape: name,
-        tracks: if info.audio.as_ref().is_some_and(|audio| audio.channels == 1) {
-            vec!["MIX".to_owned()]
-        } else {
-            vec!["MIX-L".to_owned(), "MIX-R".to_owned()]
-        },
-        note: String::new(),
-        date: now.get(..10).unwrap_or_default().to_owned(),
-        time: now.get(11..19).unwrap_or_default().to_owned(),
-        start,
-        time_reference: record_samples(start.frames(), start).unwrap_or_default().0,
+fn clip(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
+    let clip = arguments.input.display();
+    let supplied = supplied::read_all(&arguments.reference)?;
+    let stem = arguments.input.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let names = Names { folder: arguments.out.clone(), prefix: stem, short: false };
+    let inputs: Vec<&Path> =
+        std::iter::once(&arguments.input).chain(&arguments.reference).map(PathBuf::as_path).collect();
+    for file in names.all(u32::try_from(supplied.len()).unwrap_or(u32::MAX)) {
+        refuse_overwrite(&names.folder.join(file), arguments.force, &inputs)?;
+    }
+    let info = measure_whole(&arguments.input)
+        .map_err(|error| Failure::new(Exit::Media, format!("{clip}: {error}"), "give it a whole clip"))?;
+    let facts = write(arguments, &info, &names, &supplied).map_err(|error| {
+        Failure::new(Exit::Media, format!("failed to write the stems of {clip}: {error}"), "see `seedpost probe`")
+    })?;
+    if json {
+        result_json(
+            "stems",
+            json!({
+                "folder": shown(&arguments.out), "stems": facts.stems, "phrases": facts.phrases,
+                "separation": facts.separation, "notes": facts.notes, "sync": facts.sync,
+            }),
+        );
+    } else {
+        table_of(&arguments.out, &facts.stems);
+        report::separation(&facts.separation).iter().chain(&facts.notes).for_each(say);
+        facts.sync.iter().flat_map(report::sync).for_each(say);
+    }
+    Ok(Exit::Done)
+}
+
+fn write(
+    arguments: &Arguments,
+    info: &MediaInfo,
+    names: &Names,
+    supplied: &[Supplied],
+) -> Result<SoundFacts, MediaError> {
+    let unsupported = |what: &str| MediaError::Unsupported(what.to_owned());
+    let length = clip::stem_length(info).ok_or_else(|| unsupported("there is no picture of known length in it"))?;
+    let label = clip::label(&arguments.input, info, &arguments.start)?;
+    let stem = Whole::ordered(info, Role::Mix, names, &label)
+        .ok_or_else(|| unsupported("there is no sound in it, or of more than two channels"))?;
+    let order = Order {
+        clip: &arguments.input,
+        info,
+        picture: None,
+        stem: Some((stem.path.as_path(), &stem.label)),
+        hear: true,
+        speech: !arguments.wishes.no_separation || !supplied.is_empty(),
+        deep: false,
+        pictures: None,
     };
-    let stem = Some((arguments.out.as_path(), &label));
-    let order = Order { clip: &arguments.clip, info, picture: None, stem, hear: true, deep: false, pictures: None };
-    clip::make(&order).map(|_| ())
+    let mut content = clip::make(&order)?;
+    let maker = Maker {
+        names,
+        label: &label,
+        length,
+        rate: clip::rate(info),
+        wishes: arguments.wishes,
+        tolerance: Tolerance::default(),
+    };
+    maker.make(content.stem.take().map(|sha256| (stem, sha256)), content.sound.as_ref(), supplied)
+}
+
+fn table_of(folder: &Path, stems: &[StemFacts]) {
+    let mut rows = table(["STEM", "SAMPLES", "LOUDNESS", "DIALOGUE", "TRUE PEAK", "DONE TO IT", "FILE"]);
+    for stem in stems {
+        let number =
+            |value: Option<f64>, unit: &str| value.map_or("–".to_owned(), |value| format!("{value:.1} {unit}"));
+        rows.add_row([
+            if stem.estimated { format!("{} (estimated)", stem.role) } else { stem.role.clone() },
+            stem.samples.0.to_string(),
+            number(stem.loudness.integrated_lufs, "LUFS"),
+            number(stem.loudness.dialogue_lufs, "LUFS"),
+            number(stem.loudness.true_peak_dbtp, "dBTP"),
+            stem.treatment.clone(),
+            folder.join(&stem.file).display().to_string(),
+        ]);
+    }
+    say(rows);
 }

@@ -5,23 +5,29 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use seedpost_core::change::Change;
+use seedpost_core::cue::{self, Spoken};
 use seedpost_core::export::{self, Format};
-use seedpost_core::shot::TakeId;
+use seedpost_core::shot::{Shot, TakeId};
+use seedpost_core::sync::Tolerance;
+use seedpost_core::sync::edit_map;
+use seedpost_core::time::{Frames, Samples, TimeRange};
 use seedpost_core::timeline::{Piece, Timeline, assemble};
 use seedpost_core::turnover::{Manifest, ManifestFile, ManifestLoss, SCHEMA, clips, safe_title};
 use seedpost_render::runner::TEMPORARY;
 use serde_json::json;
 
 use super::{List, block_on};
-use crate::finish::{Finish, Finished, Job, finish};
+use crate::finish::{Depth, Finish, Finished, Job, finish};
 use crate::output::{Exit, Failure, note, result_json, say, shown};
 use crate::prepare::prepare;
 use crate::project::{Project, digest, ledger_failure, make_folder, write_whole};
+use crate::sound::{StemFacts, Wishes};
 
 pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let project = list.open()?;
     let _lock = project.lock()?;
-    let finished = selected(&project)?;
+    let finished = selected(&project, None)?;
     let timeline = cut(&project, &finished, packaged)?;
     let folder = project.root.join("turnover");
     make_folder(&folder)?;
@@ -65,14 +71,14 @@ fn is_whole(package: &Path, manifest: &Manifest) -> bool {
 }
 
 /// The finished takes that the cut is made of, in order. Only under the project's lock.
-pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> {
+pub(crate) fn selected(project: &Project, wishes: Option<Wishes>) -> Result<Vec<SelectedTake>, Failure> {
     project.sweep();
     let mut desk = prepare(project)?;
     let takes = block_on(async { project.ledger().await?.takes().await.map_err(|error| ledger_failure(&error)) })??;
     desk.add_followers(project, &takes);
     let standing = desk.standing(&takes).into_iter();
     let jobs = standing.filter_map(|(id, prepared, take)| Job::new(id, prepared, take)).collect();
-    let Finish { finished, failures } = finish(project, jobs, false);
+    let Finish { finished, failures } = finish(project, jobs, Depth { deep: false, wishes });
     failures.iter().for_each(|(_, failure)| failure.tell());
     let takes: Vec<SelectedTake> =
         finished.into_iter().filter(|finished| finished.job.selected).map(SelectedTake::new).collect();
@@ -83,21 +89,55 @@ pub(super) fn selected(project: &Project) -> Result<Vec<SelectedTake>, Failure> 
 }
 
 /// What a cut needs of a finished take.
-pub(super) struct SelectedTake {
-    take: TakeId,
-    facts: crate::finish::Facts,
-    prompt: String,
+pub(crate) struct SelectedTake {
+    pub(crate) take: TakeId,
+    pub(crate) facts: crate::finish::Facts,
+    shot: Shot,
+    /// Whether a filter refused it with sound.
+    refused: bool,
+    phrases: Vec<TimeRange<Samples>>,
 }
 
 impl SelectedTake {
     fn new(finished: Finished<'_>) -> SelectedTake {
-        let prompt = finished.job.prepared.shot.prompt.clone();
-        SelectedTake { take: finished.job.take, facts: finished.facts, prompt }
+        let Finished { job, facts, .. } = finished;
+        let follows = job.state.plan.follows.as_ref();
+        let phrases = facts.sound.phrases.iter().flatten().map(|phrase| phrase.range).collect();
+        SelectedTake {
+            refused: follows.is_some_and(|follows| follows.change == Change::SilentAudio),
+            shot: job.prepared.shot.clone().into_owned(),
+            take: job.take,
+            phrases,
+            facts,
+        }
+    }
+
+    /// Where someone speaks in it.
+    pub(crate) fn phrases(&self) -> &[TimeRange<Samples>] {
+        &self.phrases
+    }
+
+    /// What cues are planned by.
+    fn spoken(&self, record_start: Frames, frames: Frames) -> Spoken<'_> {
+        let sound = &self.facts.sound;
+        Spoken {
+            shot: &self.shot,
+            take: &self.take,
+            lane: self.facts.from.lane.lane,
+            generate_audio: self.facts.from.lane.generate_audio,
+            refused: self.refused,
+            heard_language: None,
+            record_start,
+            frames,
+            listened: sound.phrases.is_some() || self.facts.info.audio.is_none(),
+            phrases: &self.phrases,
+            sync: sound.sync.as_ref().map_or(&[], |sync| &sync.phrases),
+        }
     }
 }
 
 /// Lays takes end to end; `place` says what each file is called there.
-pub(super) fn cut(
+pub(crate) fn cut(
     project: &Project,
     takes: &[SelectedTake],
     place: impl Fn(&TakeId, &str) -> String,
@@ -109,11 +149,12 @@ pub(super) fn cut(
         picture: place(&selected.take, &selected.facts.picture),
         stems: selected
             .facts
+            .sound
             .stems
             .iter()
             .map(|stem| (stem.role(), place(&selected.take, &stem.file), stem.channels))
             .collect(),
-        prompt: selected.prompt.clone(),
+        prompt: selected.shot.prompt.clone(),
     };
     let timeline = assemble(&project.list.title, project.list.start, takes.iter().map(piece).collect());
     let timeline = timeline.ok_or_else(|| Failure::new(Exit::Internal, "the cut is too long", "split the list"))?;
@@ -124,7 +165,11 @@ pub(super) fn cut(
         let message = format!("a take before {} could not be finished, so the stems do not fit the cut", clip.take);
         return Err(Failure::new(Exit::Partly, message, "mend that take, or take its shot out of the list"));
     }
-    Ok(timeline)
+    let clips = timeline.clips.iter().zip(takes);
+    let spoken: Vec<Spoken<'_>> =
+        clips.map(|(clip, selected)| selected.spoken(clip.record_start, clip.frames)).collect();
+    let cues = cue::plan(&spoken, timeline.start.rate(), project.list.reel, Tolerance::default());
+    Ok(timeline.with_cues(cues))
 }
 
 /// A file's place in the package: stems keep their names, a picture takes its take's.
@@ -163,7 +208,7 @@ fn build(
     }
     let mut paths = BTreeSet::new();
     for selected in takes {
-        let stems = selected.facts.stems.iter().map(|stem| &stem.file);
+        let stems = selected.facts.sound.stems.iter().flat_map(StemFacts::files).map(|(file, _)| file);
         for file in stems.chain([&selected.facts.picture]) {
             let (from, to) = (crate::finish::file_of(project, &selected.take, file), packaged(&selected.take, file));
             fs::copy(&from, draft.join(&to)).map_err(|error| Failure::disk("copy", &from, &error))?;
@@ -171,17 +216,28 @@ fn build(
         }
     }
     let mut losses = Vec::new();
-    for format in Format::ALL {
-        let path = format!("timeline/{}", format.file_name(title));
+    let timelines = Format::ALL.into_iter().map(|format| ("timeline", format));
+    let cues = Format::CUES.into_iter().filter(|_| !timeline.cues.is_empty()).map(|format| ("adr", format));
+    for (folder, format) in timelines.chain(cues) {
+        let path = format!("{folder}/{}", format.file_name(title));
         let export = export::write(timeline, format);
-        let whole = draft.join(&path);
-        write_whole(&whole, |out| out.write_all(export.text.as_bytes()))
-            .map_err(|error: std::io::Error| Failure::disk("write", &whole, &error))?;
+        write_text(draft, &path, &export.text)?;
         losses.extend(export.losses.into_iter().map(|loss| ManifestLoss {
             format: loss.format.to_owned(),
             clip: loss.clip,
             what: loss.what,
         }));
+        paths.insert(path);
+    }
+    if !timeline.cues.is_empty() {
+        let path = format!("adr/{title}_adr.json");
+        let text = serde_json::to_string_pretty(&timeline.cues).expect("cues are plain values");
+        write_text(draft, &path, &(text + "\n"))?;
+        paths.insert(path);
+    }
+    for (take, sync) in takes.iter().filter_map(|take| Some((take, take.facts.sound.sync.as_ref()?))) {
+        let path = format!("adr/{}_REF_edits.csv", take.take);
+        write_text(draft, &path, &edit_map::csv(&sync.edit_map))?;
         paths.insert(path);
     }
     let files = paths.into_iter().map(|path| describe(draft, path)).collect::<Result<_, _>>()?;
@@ -195,6 +251,12 @@ fn build(
         losses,
         files,
     })
+}
+
+fn write_text(draft: &Path, path: &str, text: &str) -> Result<(), Failure> {
+    let whole = draft.join(path);
+    write_whole(&whole, |out| out.write_all(text.as_bytes()))
+        .map_err(|error: std::io::Error| Failure::disk("write", &whole, &error))
 }
 
 fn describe(draft: &Path, path: String) -> Result<ManifestFile, Failure> {

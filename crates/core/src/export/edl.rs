@@ -6,9 +6,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Export, Format, Loss};
-use crate::time::{Frames, Timecode};
-use crate::timeline::{Clip, Role, Stem, Timeline};
+use super::{Export, Format, Loss, lost};
+use crate::time::Frames;
+use crate::timeline::{Clip, Marker, Stem, Timeline};
 
 /// How wide the event and reel columns are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(super) fn write(timeline: &Timeline, layout: Layout) -> Export {
     for clip in &timeline.clips {
         list.clip(clip);
     }
+    list.lose_of_markers();
     Export { text: list.text, losses: list.losses }
 }
 
@@ -48,15 +49,38 @@ impl List<'_> {
     fn clip(&mut self, clip: &Clip) {
         self.event(clip, "V", Frames(0), &clip.picture);
         self.line(format_args!("* COMMENT: LANE {}", clip.lane.as_str().to_ascii_uppercase()));
+        self.markers(clip);
         for stem in &clip.stems {
-            match stem.role {
-                Role::Mix | Role::Guide => self.stem(clip, stem),
-                Role::Reference(_) => {
-                    self.lost(clip, format!("stem {}: only the clip's own sound has a channel", stem.file))
-                }
+            if stem.role.is_whole() {
+                self.stem(clip, stem);
+            } else {
+                self.lost(clip, format!("stem {}: only the clip's own sound has a channel", stem.file));
             }
         }
         self.lost(clip, "prompt".to_owned());
+    }
+
+    /// Avid's locators: the record time, a colour in seven columns, and a name.
+    fn markers(&mut self, clip: &Clip) {
+        let timeline = self.timeline;
+        for marker in timeline.markers.iter().filter(|marker| is_within(marker, clip)) {
+            let (label, colour) = (timeline.label(marker.frame), marker.colour.as_str());
+            self.line(format_args!("* LOC: {label} {colour:<7} {}", ascii(&marker.name, 60)));
+        }
+    }
+
+    fn lose_of_markers(&mut self) {
+        let markers = &self.timeline.markers;
+        let carried = |marker: &&Marker| self.timeline.clips.iter().any(|clip| is_within(marker, clip));
+        let outside: Vec<&Marker> = markers.iter().filter(|marker| !carried(marker)).collect();
+        let mut losses: Vec<Loss> = outside
+            .into_iter()
+            .map(|marker| lost(self.format(), format!("marker {}: in no clip", marker.name)))
+            .collect();
+        if !markers.is_empty() {
+            losses.push(lost(self.format(), "the markers' notes and lengths"));
+        }
+        self.losses.extend(losses);
     }
 
     fn stem(&mut self, clip: &Clip, stem: &Stem) {
@@ -67,14 +91,10 @@ impl List<'_> {
 
     fn event(&mut self, clip: &Clip, channel: &str, source_start: Frames, file: &str) {
         self.number += 1;
-        let start = self.timeline.start;
-        let label = |frame: Frames| {
-            Timecode::from_frames(frame, start.rate(), start.is_drop())
-                .map_or_else(String::new, |timecode| timecode.to_string())
-        };
         let (length, record) = (clip.frames.0, clip.record_start);
-        let times =
-            [source_start, Frames(source_start.0 + length), record, Frames(record.0 + length)].map(label).join(" ");
+        let times = [source_start, Frames(source_start.0 + length), record, Frames(record.0 + length)]
+            .map(|frame| self.timeline.label(frame))
+            .join(" ");
         let number = self.number;
         match self.layout {
             Layout::Cmx3600 if self.events() <= 999 => {
@@ -92,22 +112,25 @@ impl List<'_> {
 
     fn events(&self) -> usize {
         let channels = |clip: &Clip| {
-            clip.stems
-                .iter()
-                .filter(|stem| !matches!(stem.role, Role::Reference(_)))
-                .map(|stem| usize::from(stem.channels))
-                .sum::<usize>()
+            clip.stems.iter().filter(|stem| stem.role.is_whole()).map(|stem| usize::from(stem.channels)).sum::<usize>()
         };
         self.timeline.clips.iter().map(|clip| 1 + channels(clip)).sum()
     }
 
     fn lost(&mut self, clip: &Clip, what: String) {
-        let format = match self.layout {
+        self.losses.push(Loss { format: self.format().as_str(), clip: clip.take.to_string(), what });
+    }
+
+    fn format(&self) -> Format {
+        match self.layout {
             Layout::Cmx3600 => Format::Cmx3600,
             Layout::File32 => Format::File32,
-        };
-        self.losses.push(Loss { format: format.as_str(), clip: clip.take.to_string(), what });
+        }
     }
+}
+
+fn is_within(marker: &Marker, clip: &Clip) -> bool {
+    marker.frame.0.checked_sub(clip.record_start.0).is_some_and(|frame| frame < clip.frames.0)
 }
 
 /// The take's name where it fits 32 columns, else the short reel.

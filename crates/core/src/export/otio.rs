@@ -1,40 +1,51 @@
 //! OpenTimelineIO JSON, written without its library: `Timeline.1`, `Stack.1`, `Track.1`, `Clip.2`,
-//! `Gap.1`, `ExternalReference.1`, `TimeRange.1`, `RationalTime.1`.
+//! `Gap.1`, `ExternalReference.1`, `Marker.2`, `TimeRange.1`, `RationalTime.1`.
 //!
 //! Source ranges live in the same timecode space as the media's available range: from 0 for pictures,
-//! from the `bext` time for stems. Media addresses are relative to the file's own folder.
+//! from the `bext` time for stems. Markers stand on the stack, which begins at 0. Media addresses are relative to the file's own folder.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Export;
+use super::{Export, Format, lost};
 use crate::time::{FrameRate, Frames};
-use crate::timeline::{Clip, Role, Stem, Timeline};
+use crate::timeline::{Clip, Marker, Role, Stem, Timeline};
 
 pub(super) fn write(timeline: &Timeline) -> Export {
     let rate = timeline.start.rate();
     let mut tracks = vec![track("V1", "Video", timeline.clips.iter().map(|clip| picture(clip, rate)).collect())];
-    for role in roles(timeline) {
+    for (number, role) in (1..).zip(roles(timeline)) {
         let items = timeline.clips.iter().map(|clip| stem_or_gap(clip, role, rate)).collect();
-        tracks.push(track(&role_name(role), "Audio", items));
+        tracks.push(track(&format!("A{number} {}", role_name(role)), "Audio", items));
     }
+    let start = timeline.start.frames();
+    let (there, before): (Vec<&Marker>, Vec<&Marker>) =
+        timeline.markers.iter().partition(|marker| marker.frame >= start);
+    let markers: Vec<Value> = there.into_iter().map(|one| marker(one, start, rate)).collect();
     let document = json!({
         "OTIO_SCHEMA": "Timeline.1",
         "metadata": { "seedpost": { "version": env!("CARGO_PKG_VERSION") } },
         "name": timeline.title,
         "global_start_time": time(timeline.start.frames(), rate),
-        "tracks": { "OTIO_SCHEMA": "Stack.1", "metadata": {}, "name": "tracks", "source_range": null, "effects": [], "markers": [], "enabled": true, "children": tracks },
+        "tracks": { "OTIO_SCHEMA": "Stack.1", "metadata": {}, "name": "tracks", "source_range": null, "effects": [], "markers": markers, "enabled": true, "children": tracks },
     });
     let text = serde_json::to_string_pretty(&document).expect("a JSON value has a text");
-    Export { text: text + "\n", losses: Vec::new() }
+    let lost_marker = |marker: &Marker| lost(Format::Otio, format!("marker {}: before the cut", marker.name));
+    Export { text: text + "\n", losses: before.into_iter().map(lost_marker).collect() }
 }
 
-/// Mix and guide share the first sound track; each reference has its own.
-fn roles(timeline: &Timeline) -> Vec<Role> {
-    let mut roles: Vec<Role> =
-        timeline.clips.iter().flat_map(|clip| clip.stems.iter().map(|stem| stem.role)).map(track_role).collect();
-    roles.sort_unstable();
-    roles.dedup();
-    roles
+fn marker(marker: &Marker, start: Frames, rate: FrameRate) -> Value {
+    let from = Frames(marker.frame.0.saturating_sub(start.0));
+    json!({
+        "OTIO_SCHEMA": "Marker.2", "metadata": {}, "name": marker.name, "color": marker.colour.as_str(), "comment": marker.note,
+        "marked_range": range(from, marker.length, rate),
+    })
+}
+
+/// Mix and guide share the first sound track; every other role has its own.
+fn roles(timeline: &Timeline) -> BTreeSet<Role> {
+    timeline.roles().into_iter().map(track_role).collect()
 }
 
 fn track_role(role: Role) -> Role {
@@ -43,8 +54,11 @@ fn track_role(role: Role) -> Role {
 
 fn role_name(role: Role) -> String {
     match role {
-        Role::Mix | Role::Guide => "A1 clip sound".to_owned(),
-        Role::Reference(number) => format!("A{} reference {number}", number + 1),
+        Role::Mix | Role::Guide => "clip sound".to_owned(),
+        Role::Dialogue => "DX estimated".to_owned(),
+        Role::MusicEffects => "ME estimated".to_owned(),
+        Role::Laid => "REF laid".to_owned(),
+        Role::Reference(number) => format!("reference {number}"),
     }
 }
 

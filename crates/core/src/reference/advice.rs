@@ -33,7 +33,7 @@ const MUSIC: [&str; 21] = [
     "lullaby",
 ];
 /// Verbs that make someone speak.
-const SPEECH: [&str; 15] = [
+pub(crate) const SPEECH: [&str; 15] = [
     "says",
     "said",
     "say",

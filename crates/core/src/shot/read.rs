@@ -29,6 +29,7 @@ pub(super) fn read_list(node: Node) -> Draft {
             text.parse().ok()
         })
         .unwrap_or(FrameRate::FPS_24);
+    let reel = table.integer("reel", 1..=99).unwrap_or(1);
     let start = table.parsed("start_timecode", "list.start_timecode", "HH:MM:SS:FF at the list's frame rate", |text| {
         Timecode::parse(text, frame_rate).ok()
     });
@@ -40,7 +41,7 @@ pub(super) fn read_list(node: Node) -> Draft {
     // Keys are asked for in an order of their own; only TOML tells lines.
     shot_faults.iter_mut().chain([&mut faults]).for_each(|faults| faults.sort_by_key(|fault| fault.line));
     let start = start.expect("01:00:00:00 exists at every rate");
-    Draft { list: ShotList { title, frame_rate, frame_rate_line, start, budget, shots }, faults, shot_faults }
+    Draft { list: ShotList { title, frame_rate, frame_rate_line, start, reel, budget, shots }, faults, shot_faults }
 }
 
 fn read_render_table(list: &mut TableReader<'_>) -> RenderSettings {

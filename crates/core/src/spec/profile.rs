@@ -8,7 +8,7 @@ use crate::fault::{Fault, Place};
 use crate::time::{Frames, SampleRate};
 
 /// The rules that a profile may weigh otherwise.
-pub const RULES: [&str; 30] = [
+pub const RULES: [&str; 32] = [
     "container",
     "container.fragmented",
     "container.index",
@@ -39,6 +39,8 @@ pub const RULES: [&str; 30] = [
     "audio.music",
     "audio.stem",
     "reference.duration",
+    "sync.offset",
+    "sync.unknown",
 ];
 
 impl Promise {

@@ -222,6 +222,7 @@ fn silence_has_no_loudness() {
         sample_peak_dbfs: None,
         max_momentary_lufs: None,
         max_short_term_lufs: None,
+        dialogue_lufs: None,
     };
     let silence = vec![0.0; 5 * RATE as usize];
     assert_eq!(measure(RATE, &[&silence, &silence], 1_000), nothing);
@@ -318,7 +319,29 @@ fn loudness_survives_json() {
         sample_peak_dbfs: Some(0.0),
         max_momentary_lufs: Some(-20.0),
         max_short_term_lufs: None,
+        dialogue_lufs: None,
     };
     let text = serde_json::to_string(&loudness).unwrap();
     assert_eq!(serde_json::from_str::<Loudness>(&text).unwrap(), loudness);
+}
+
+#[test]
+fn dialogue_is_measured_where_someone_speaks_whatever_stands_around_it() {
+    // EBU Tech 3341, test 1: 1 kHz at -23 dBFS on both sides is -23 LUFS.
+    let tone = |decibels: f64| {
+        move |n: u32| {
+            let phase = f64::from(n) / f64::from(RATE) * 1_000.0 * std::f64::consts::TAU;
+            (phase.sin() * 10.0_f64.powf(decibels / 20.0)) as f32
+        }
+    };
+    let (quiet, loud) = (tone(-40.0), tone(-23.0));
+    let plane: Vec<f32> =
+        (0..15 * RATE).map(|n| if (5 * RATE..10 * RATE).contains(&n) { loud(n) } else { quiet(n) }).collect();
+    let mut meter = Meter::new(RATE, 2).unwrap().for_speech();
+    meter.add(&[&plane, &plane]).unwrap();
+    let at = |second: u64| Samples(second * u64::from(RATE));
+    let loudness = meter.finish_with(&[TimeRange { start: at(6), end: at(7) }, TimeRange { start: at(8), end: at(9) }]);
+    assert!((loudness.dialogue_lufs.unwrap() + 23.0).abs() < 0.1, "{loudness:?}");
+    let nobody = |meter: Meter| meter.finish_with(&[]).dialogue_lufs;
+    assert_eq!(nobody(Meter::new(RATE, 2).unwrap().for_speech()), None);
 }

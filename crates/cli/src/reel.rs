@@ -1,0 +1,151 @@
+//! All shots of a cut end to end: one stem a role for the whole reel.
+
+use std::path::{Path, PathBuf};
+
+use seedpost_core::content::Loudness;
+use seedpost_core::sync::Tolerance;
+use seedpost_core::time::{SampleRate, Samples, TimeRange};
+use seedpost_core::timeline::{Role, Timeline, record_samples};
+use seedpost_core::turnover::safe_title;
+use seedpost_media::decode::each;
+use seedpost_media::loudness::Meter;
+use seedpost_media::wav::{Label, Stem};
+use seedpost_media::{MediaError, wav};
+
+use crate::commands::{SelectedTake, cut, selected};
+use crate::finish::file_of;
+use crate::output::{Exit, Failure};
+use crate::project::{Project, digest, digest_text, make_folder, open_plain, refuse_overwrite, write_whole};
+use crate::sound::{self, Maker, Names, StemFacts, Wishes};
+
+/// Writes a stem for each role that the cut has, and each side of it where that is wanted.
+pub(crate) fn write(project: &Project, folder: &Path, wishes: Wishes, force: bool) -> Result<Vec<StemFacts>, Failure> {
+    let _lock = project.lock()?;
+    let takes = selected(project, Some(wishes))?;
+    let timeline = cut(project, &takes, |take, file| file_of(project, take, file).to_string_lossy().into_owned())?;
+    let names = Names { folder: folder.to_owned(), prefix: safe_title(&project.list.title), short: false };
+    make_folder(folder)?;
+    for file in names.all(99) {
+        refuse_overwrite(&folder.join(file), force, &[&project.path])?;
+    }
+    let reel = Reel::new(&timeline, &takes, &names, wishes)
+        .ok_or_else(|| Failure::new(Exit::Internal, "the cut is too long", "split the list"))?;
+    let roles = timeline.roles();
+    let stem = |role: Role| {
+        reel.write(role).map_err(|error| {
+            let hint = "check that the disk has room; a reel past 4 GiB has to be split into lists";
+            Failure::new(Exit::Internal, format!("failed to write {}: {error}", names.path(role).display()), hint)
+        })
+    };
+    roles.into_iter().map(stem).collect()
+}
+
+/// A reel in the making.
+struct Reel<'a> {
+    timeline: &'a Timeline,
+    names: &'a Names,
+    places: Vec<TimeRange<Samples>>,
+    length: Samples,
+    /// Where someone speaks, in the reel's samples.
+    speech: Vec<TimeRange<Samples>>,
+    label: Label,
+    wishes: Wishes,
+}
+
+impl Reel<'_> {
+    fn new<'a>(timeline: &'a Timeline, takes: &[SelectedTake], names: &'a Names, wishes: Wishes) -> Option<Reel<'a>> {
+        let places = timeline.places()?;
+        let speech = places.iter().zip(takes).flat_map(|(place, take)| {
+            take.phrases().iter().map(|range| TimeRange {
+                start: Samples(place.start.0 + range.start.0),
+                end: Samples((place.start.0 + range.end.0).min(place.end.0)),
+            })
+        });
+        Some(Reel {
+            timeline,
+            names,
+            length: places.last()?.end,
+            speech: speech.collect(),
+            label: label(timeline)?,
+            places,
+            wishes,
+        })
+    }
+
+    fn write(&self, role: Role) -> Result<StemFacts, MediaError> {
+        let file = self.names.file(role);
+        let path = self.names.path(role);
+        let label = sound::label(&self.label, role, &file, "");
+        let loudness = write_whole(&path, |out| {
+            let mut stem = Stem::begin(out, self.length, &label)?;
+            let loudness = self.fill(role, &mut stem)?;
+            stem.end()?;
+            Ok::<_, MediaError>(loudness)
+        })?;
+        let maker = Maker {
+            names: self.names,
+            label: &self.label,
+            length: self.length,
+            rate: None,
+            wishes: self.wishes,
+            tolerance: Tolerance::default(),
+        };
+        let mut facts = maker.facts(role, loudness, String::new(), digest(&path)?.0);
+        maker.split(&mut facts)?;
+        Ok(facts)
+    }
+
+    /// Every clip's stem at its place, and silence where it has none.
+    fn fill<W: std::io::Write>(&self, role: Role, stem: &mut Stem<W>) -> Result<Loudness, MediaError> {
+        let mut meter = Meter::new(SampleRate::HZ_48000.hertz(), wav::MAX_CHANNELS)?.for_speech();
+        for (clip, place) in self.timeline.clips.iter().zip(&self.places) {
+            let mut left = place.length().0;
+            // A guide is for working against: it has what is delivered as rendered too.
+            let own =
+                clip.stems.iter().find(|stem| stem.role == role || (role == Role::Guide && stem.role == Role::Mix));
+            if let Some(own) = own {
+                let all = TimeRange { start: Samples(0), end: Samples(left) };
+                each(open_plain(&PathBuf::from(&own.file))?, all, &mut |block| {
+                    left -= block.first().map_or(0, |plane| plane.len() as u64).min(left);
+                    meter.add(block)?;
+                    stem.add(block)
+                })?;
+            }
+            silence(left, &mut meter)?;
+            stem.silence(Samples(left))?;
+        }
+        Ok(meter.finish_with(&self.speech))
+    }
+}
+
+fn silence(mut left: u64, meter: &mut Meter) -> Result<(), MediaError> {
+    let zeros = [0.0; 4096];
+    while left > 0 {
+        let plane = &zeros[..left.min(4096) as usize];
+        meter.add(&[plane, plane])?;
+        left -= plane.len() as u64;
+    }
+    Ok(())
+}
+
+/// What the reel's stems say of themselves; no day, so that the same cut gives the same bytes.
+fn label(timeline: &Timeline) -> Option<Label> {
+    let takes: Vec<String> = timeline.clips.iter().map(|clip| clip.take.to_string()).collect();
+    let title = safe_title(&timeline.title);
+    Some(Label {
+        project: timeline.title.clone(),
+        scene: title.clone(),
+        take: 1,
+        tape: title,
+        name: String::new(),
+        functions: Vec::new(),
+        note: format!("reel of {} shots", takes.len()),
+        treatment: String::new(),
+        set: None,
+        date: String::new(),
+        time: String::new(),
+        start: timeline.start,
+        time_reference: record_samples(timeline.start.frames(), timeline.start)?.0,
+        unique_id: digest_text(&format!("{} {}", timeline.title, takes.join(" "))),
+    })
+}
