@@ -40,7 +40,7 @@ mod verify;
 
 use std::path::PathBuf;
 
-pub(crate) use turnover::{SelectedTake, cut, selected};
+pub(crate) use turnover::{SelectedTake, cut, missing, selected, tell_missing};
 
 use clap::{Args, Parser, Subcommand};
 use seedpost_core::shot::ProviderName;

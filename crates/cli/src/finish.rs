@@ -2,6 +2,7 @@
 //!
 //! Nothing is done twice: a take whose `facts.json` was made from the same inputs is left alone.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assets::measure_whole;
 use crate::clip::{self, Content, Order};
+use crate::commands::SelectedTake;
 use crate::output::{Exit, Failure};
 use crate::prepare::Prepared;
 use crate::project::{Project, digest, digest_text, open_plain, write_whole};
@@ -218,7 +220,7 @@ fn recorded(job: &Job<'_>, folder: &Path) -> Option<MadeFrom> {
 
 /// A stem that somebody has worked on since is not written over.
 fn refuse_changed(folder: &Path) -> Result<(), Failure> {
-    for stem in read_made(&folder.join("facts.json")).into_iter().flat_map(|made| made.stems) {
+    for stem in read_made(&folder.join("facts.json")).into_iter().flat_map(Made::files) {
         let path = folder.join(&stem.file);
         if digest(&path).is_ok_and(|(sha256, _)| sha256 != stem.sha256) {
             let message = format!("{} was changed by hand and would be written anew", path.display());
@@ -282,6 +284,32 @@ struct MadeFrom {
 struct MadeStem {
     file: String,
     sha256: String,
+    #[serde(default)]
+    sides: Vec<MadeStem>,
+}
+
+impl Made {
+    /// All files of its stems.
+    fn files(self) -> impl Iterator<Item = MadeStem> {
+        let with_sides = |mut stem: MadeStem| {
+            let sides = std::mem::take(&mut stem.sides);
+            std::iter::once(stem).chain(sides)
+        };
+        self.stems.into_iter().flat_map(with_sides)
+    }
+}
+
+/// Removes stems that were made before and are not made any more, as far as nobody has worked on them.
+fn remove_stale(folder: &Path, facts: &Facts) {
+    let made: BTreeSet<&String> = facts.sound.stems.iter().flat_map(StemFacts::files).map(|(file, _)| file).collect();
+    let former = read_made(&folder.join(FORMER)).into_iter().flat_map(Made::files);
+    for stem in former.filter(|stem| !made.contains(&stem.file)) {
+        let path = folder.join(&stem.file);
+        if digest(&path).is_ok_and(|(sha256, _)| sha256 == stem.sha256) {
+            // It may be gone already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 fn read_made(path: &Path) -> Option<Made> {
@@ -296,7 +324,7 @@ fn is_enough(folder: &Path, facts: &Facts, from: &Inputs, deep: bool, wishes: Wi
     };
     let looked = !deep || facts.content.look.as_ref().is_some_and(drawn);
     let stems = facts.sound.stems.iter().flat_map(StemFacts::files).map(|(file, _)| file);
-    let listened = wishes.are_met_by(facts.sound.wishes);
+    let listened = wishes.are_met_by(facts.sound.wishes, !from.references.is_empty());
     facts.from == *from && looked && listened && stems.chain([&facts.picture]).all(|file| folder.join(file).is_file())
 }
 
@@ -402,6 +430,7 @@ impl Maker<'_> {
         write_whole(&self.folder.join("facts.json"), |out| {
             serde_json::to_writer_pretty(out, &facts).map_err(std::io::Error::from)
         })?;
+        remove_stale(self.folder, &facts);
         // Nobody reads it any more; it may never have been there.
         let _ = std::fs::remove_file(self.folder.join(FORMER));
         Ok(facts)
@@ -447,4 +476,20 @@ fn soundings(references: &[Conformed]) -> Vec<Sounding> {
 /// The path of a finished take's file.
 pub(crate) fn file_of(project: &Project, take: &TakeId, file: &str) -> PathBuf {
     project.take_folder(take).join(file)
+}
+
+/// The files that takes of a cut are made of: nothing may be written over them.
+pub(crate) fn files_of(project: &Project, takes: &[SelectedTake]) -> Vec<PathBuf> {
+    let mut files = vec![project.path.clone()];
+    for take in takes {
+        let folder = project.take_folder(&take.take);
+        let facts = &take.facts;
+        let stems = facts.sound.stems.iter().flat_map(StemFacts::files).map(|(file, _)| file.as_str());
+        let own = stems.chain(["facts.json", "render.mp4", facts.picture.as_str()]);
+        files.extend(own.map(|file| folder.join(file)));
+        for reference in &facts.from.references {
+            files.extend([project.root.join(&reference.source), project.root.join(&reference.upload)]);
+        }
+    }
+    files
 }

@@ -1,5 +1,6 @@
 //! All shots of a cut end to end: one stem a role for the whole reel.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use seedpost_core::content::Loudness;
@@ -12,32 +13,44 @@ use seedpost_media::loudness::Meter;
 use seedpost_media::wav::{Label, Stem};
 use seedpost_media::{MediaError, wav};
 
-use crate::commands::{SelectedTake, cut, selected};
-use crate::finish::file_of;
+use crate::commands::{SelectedTake, cut, missing, selected};
+use crate::finish::{file_of, files_of};
 use crate::output::{Exit, Failure};
 use crate::project::{Project, digest, digest_text, make_folder, open_plain, refuse_overwrite, write_whole};
 use crate::sound::{self, Maker, Names, StemFacts, Wishes};
 
 /// Writes a stem for each role that the cut has, and each side of it where that is wanted.
-pub(crate) fn write(project: &Project, folder: &Path, wishes: Wishes, force: bool) -> Result<Vec<StemFacts>, Failure> {
+/// Also tells which shots are not in it. Of takes it takes what they have: none is made anew for other wishes.
+pub(crate) fn write(
+    project: &Project,
+    folder: &Path,
+    wishes: Wishes,
+    force: bool,
+) -> Result<(Vec<StemFacts>, Vec<String>), Failure> {
     let _lock = project.lock()?;
-    let takes = selected(project, Some(wishes))?;
+    let takes = selected(project, None)?;
     let timeline = cut(project, &takes, |take, file| file_of(project, take, file).to_string_lossy().into_owned())?;
     let names = Names { folder: folder.to_owned(), prefix: safe_title(&project.list.title), short: false };
     make_folder(folder)?;
-    for file in names.all(99) {
-        refuse_overwrite(&folder.join(file), force, &[&project.path])?;
+    let inputs = files_of(project, &takes);
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    for file in names.all() {
+        refuse_overwrite(&folder.join(file), force, &inputs)?;
     }
     let reel = Reel::new(&timeline, &takes, &names, wishes)
         .ok_or_else(|| Failure::new(Exit::Internal, "the cut is too long", "split the list"))?;
-    let roles = timeline.roles();
+    let roles = timeline.roles().into_iter().filter(|role| !(wishes.no_separation && role.is_estimated()));
     let stem = |role: Role| {
         reel.write(role).map_err(|error| {
             let hint = "check that the disk has room; a reel past 4 GiB has to be split into lists";
             Failure::new(Exit::Internal, format!("failed to write {}: {error}", names.path(role).display()), hint)
         })
     };
-    roles.into_iter().map(stem).collect()
+    let stems: Vec<StemFacts> = roles.map(stem).collect::<Result<_, _>>()?;
+    if force {
+        names.clear(&stems).map_err(|error| Failure::disk("replace stems in", folder, &error))?;
+    }
+    Ok((stems, missing(project, &timeline)))
 }
 
 /// A reel in the making.
@@ -46,6 +59,7 @@ struct Reel<'a> {
     names: &'a Names,
     places: Vec<TimeRange<Samples>>,
     length: Samples,
+    takes: &'a [SelectedTake],
     /// Where someone speaks, in the reel's samples.
     speech: Vec<TimeRange<Samples>>,
     label: Label,
@@ -53,7 +67,12 @@ struct Reel<'a> {
 }
 
 impl Reel<'_> {
-    fn new<'a>(timeline: &'a Timeline, takes: &[SelectedTake], names: &'a Names, wishes: Wishes) -> Option<Reel<'a>> {
+    fn new<'a>(
+        timeline: &'a Timeline,
+        takes: &'a [SelectedTake],
+        names: &'a Names,
+        wishes: Wishes,
+    ) -> Option<Reel<'a>> {
         let places = timeline.places()?;
         let speech = places.iter().zip(takes).flat_map(|(place, take)| {
             take.phrases().iter().map(|range| TimeRange {
@@ -64,6 +83,7 @@ impl Reel<'_> {
         Some(Reel {
             timeline,
             names,
+            takes,
             length: places.last()?.end,
             speech: speech.collect(),
             label: label(timeline)?,
@@ -75,7 +95,8 @@ impl Reel<'_> {
     fn write(&self, role: Role) -> Result<StemFacts, MediaError> {
         let file = self.names.file(role);
         let path = self.names.path(role);
-        let label = sound::label(&self.label, role, &file, "");
+        let treatment = self.treatment(role);
+        let label = sound::label(&self.label, role, &file, &treatment);
         let loudness = write_whole(&path, |out| {
             let mut stem = Stem::begin(out, self.length, &label)?;
             let loudness = self.fill(role, &mut stem)?;
@@ -90,9 +111,17 @@ impl Reel<'_> {
             wishes: self.wishes,
             tolerance: Tolerance::default(),
         };
-        let mut facts = maker.facts(role, loudness, String::new(), digest(&path)?.0);
+        let mut facts = maker.facts(role, loudness, treatment, digest(&path)?.0);
         maker.split(&mut facts)?;
         Ok(facts)
+    }
+
+    /// What was done to any of the stems that are in it.
+    fn treatment(&self, role: Role) -> String {
+        let stems = self.takes.iter().flat_map(|take| &take.facts.sound.stems).filter(|stem| holds(role, stem.role()));
+        let treatments: BTreeSet<&str> =
+            stems.map(|stem| stem.treatment.as_str()).filter(|treatment| !treatment.is_empty()).collect();
+        treatments.into_iter().map(|treatment| format!("in part {treatment}")).collect::<Vec<_>>().join("; ")
     }
 
     /// Every clip's stem at its place, and silence where it has none.
@@ -100,9 +129,7 @@ impl Reel<'_> {
         let mut meter = Meter::new(SampleRate::HZ_48000.hertz(), wav::MAX_CHANNELS)?.for_speech();
         for (clip, place) in self.timeline.clips.iter().zip(&self.places) {
             let mut left = place.length().0;
-            // A guide is for working against: it has what is delivered as rendered too.
-            let own =
-                clip.stems.iter().find(|stem| stem.role == role || (role == Role::Guide && stem.role == Role::Mix));
+            let own = clip.stems.iter().find(|stem| holds(role, stem.role));
             if let Some(own) = own {
                 let all = TimeRange { start: Samples(0), end: Samples(left) };
                 each(open_plain(&PathBuf::from(&own.file))?, all, &mut |block| {
@@ -116,6 +143,11 @@ impl Reel<'_> {
         }
         Ok(meter.finish_with(&self.speech))
     }
+}
+
+/// Whether a reel's stem has a take's. A guide is for working against: it has what is delivered as rendered too.
+fn holds(reel: Role, own: Role) -> bool {
+    own == reel || (reel == Role::Guide && own == Role::Mix)
 }
 
 fn silence(mut left: u64, meter: &mut Meter) -> Result<(), MediaError> {

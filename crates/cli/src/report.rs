@@ -6,18 +6,36 @@ use seedpost_core::sync::{PhraseSync, Verdict, offset_in_words};
 use seedpost_core::time::{Rounding, Samples};
 
 use crate::separation::Separation;
+use crate::sound::SoundFacts;
 use crate::sync::SyncFacts;
 
+/// All there is to say of a clip's sound; of one that stands since an earlier run only what it is worth.
+pub(crate) fn sound(facts: &SoundFacts, worked: bool) -> Vec<String> {
+    if !worked {
+        return facts.sync.iter().map(clip).collect();
+    }
+    let sync = facts.sync.iter().flat_map(sync);
+    separation(&facts.separation).into_iter().chain(facts.notes.iter().cloned()).chain(sync).collect()
+}
+
 /// How the dialogue was taken from the rest.
-pub(crate) fn separation(separation: &Separation) -> Vec<String> {
+fn separation(separation: &Separation) -> Vec<String> {
     match separation {
         Separation::NotAsked => Vec::new(),
         Separation::Refused { why } => vec![format!("no dialogue stem: {why}")],
-        Separation::Estimated { model, quality, null_test } => vec![
-            format!("dialogue and rest are estimated by {model}; {quality}"),
-            format!("null test: {} samples, {} differ from the whole", null_test.samples, null_test.differing),
-        ],
+        Separation::Estimated { null_test, .. } => vec![format!(
+            "dialogue and rest are estimated; null test: {} samples, {} differ from the whole",
+            null_test.samples, null_test.differing
+        )],
     }
+}
+
+/// What estimates are worth, once for all clips that have any.
+pub(crate) fn estimates<'a>(facts: impl IntoIterator<Item = &'a SoundFacts>) -> Option<String> {
+    facts.into_iter().find_map(|facts| match &facts.separation {
+        Separation::Estimated { model, quality, .. } => Some(format!("estimated by {model}: {quality}")),
+        _ => None,
+    })
 }
 
 /// Whether a finding is told by the lines of [`sync`].
@@ -94,7 +112,7 @@ fn laid(sync: &SyncFacts) -> Vec<String> {
             Why::NoRecording => "there is no such recording".to_owned(),
             Why::OutsideRecording => "it lies outside the recording".to_owned(),
             Why::PastTheEnd { lost } => format!("the clip ends {} before it does", seconds(lost)),
-            Why::InTheWay => "another phrase lies where it was asked for".to_owned(),
+            Why::InTheWay => "another phrase lies where it belongs".to_owned(),
         };
         lines.push(format!("  not laid: REF{} phrase {}: {why}", left.reference, left.phrase + 1));
     }

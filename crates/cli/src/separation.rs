@@ -10,7 +10,7 @@ use seedpost_media::{MediaError, separate};
 use serde::{Deserialize, Serialize};
 
 use crate::project::open_plain;
-use crate::sound::{Maker, StemFacts, Whole, mean};
+use crate::sound::{Maker, StemFacts, Whole};
 
 /// Whether dialogue was taken from the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,13 @@ pub(crate) struct NullTest {
     pub(crate) differing: u64,
 }
 
+/// The longest clip whose sound is held in memory, taken apart and compared: three minutes.
+pub(crate) const LONGEST: Samples = Samples(3 * 60 * 48_000);
+/// What is said of longer ones.
+pub(crate) const TOO_LONG: &str = "it is longer than three minutes";
+/// Samples that the null test reads at once.
+const BLOCK: u64 = 1 << 20;
+
 /// What became of it.
 #[derive(Default)]
 pub(crate) struct Apart {
@@ -66,7 +73,7 @@ pub(crate) fn separate(
     if heard.speech.iter().flatten().next().is_none() {
         return Ok(refused("nobody speaks in it"));
     }
-    let Some(mix) = mix else { return Ok(refused("it is longer than ten minutes")) };
+    let Some(mix) = mix else { return Ok(refused(TOO_LONG)) };
     // A 24-bit number is exact as a float, and back.
     let whole_numbers = |plane: &Vec<f32>| plane.iter().map(|sample| (sample * 8_388_608.0) as i32).collect();
     let split = separate::split(&mix.channels.iter().map(whole_numbers).collect::<Vec<_>>())?;
@@ -76,12 +83,13 @@ pub(crate) fn separate(
         channels: planes.into_iter().map(floats).collect(),
     };
     let (dialogue, rest) = (sound(split.dialogue), sound(split.rest));
-    let regions = hear_again(&mean(mix), &mean(&dialogue));
+    let regions = hear_again(&mix.mean(), &dialogue.mean());
     let speech: Vec<TimeRange<Samples>> = regions.iter().map(|region| region.range).collect();
     let stems = vec![
         maker.write(Role::Dialogue, &dialogue, &whole.treatment, &speech)?,
         maker.write(Role::MusicEffects, &rest, &whole.treatment, &speech)?,
     ];
+    drop((dialogue, rest));
     let null_test = null_test(maker, [&maker.names.file(whole.role), &stems[0].file, &stems[1].file])?;
     let (model, quality) = (separate::MODEL.to_owned(), separate::QUALITY.to_owned());
     let state = Separation::Estimated { model, quality, null_test };
@@ -98,16 +106,25 @@ fn dialogue_loudness(sound: &Sound, speech: &[TimeRange<Samples>]) -> Result<Opt
 
 /// Reads whole, dialogue and rest again from their files, as the whole numbers that stand there.
 fn null_test(maker: &Maker<'_>, files: [&String; 3]) -> Result<NullTest, MediaError> {
-    let read = |file: &String| decode(open_plain(&maker.names.folder.join(file))?, None);
-    let [whole, dialogue, rest] = [read(files[0])?, read(files[1])?, read(files[2])?];
-    // 24 bits fit a float, and so do the sums, which lie within 24 bits: all of this is exact.
-    let differs = |((whole, dialogue), rest): &((&f32, &f32), &f32)| **whole != **dialogue + **rest;
-    let planes = whole.channels.iter().zip(&dialogue.channels).zip(&rest.channels);
-    let differing = planes.map(|((a, b), c)| a.iter().zip(b).zip(c).filter(differs).count() as u64).sum();
-    let test = NullTest { samples: whole.length().0 * whole.channels.len() as u64, differing };
-    if differing > 0 {
-        let what = format!("dialogue and the rest differ from the whole in {differing} samples");
-        return Err(std::io::Error::other(what).into());
+    let failed = |what: String| MediaError::from(std::io::Error::other(what));
+    let mut test = NullTest { samples: 0, differing: 0 };
+    for start in (0..maker.length.0).step_by(BLOCK as usize) {
+        let range = TimeRange { start: Samples(start), end: Samples(maker.length.0.min(start + BLOCK)) };
+        let read = |file: &String| decode(open_plain(&maker.names.folder.join(file))?, Some(range));
+        let [whole, dialogue, rest] = [read(files[0])?, read(files[1])?, read(files[2])?];
+        let shape = |sound: &Sound| (sound.channels.len(), sound.length());
+        if shape(&whole) != (2, range.length()) || shape(&whole) != shape(&dialogue) || shape(&whole) != shape(&rest) {
+            return Err(failed("dialogue and the rest are not as long as the whole".to_owned()));
+        }
+        // 24 bits fit a float, and so do the sums, which lie within 24 bits: all of this is exact.
+        let differs = |((whole, dialogue), rest): &((&f32, &f32), &f32)| **whole != **dialogue + **rest;
+        for ((whole, dialogue), rest) in whole.channels.iter().zip(&dialogue.channels).zip(&rest.channels) {
+            test.differing += whole.iter().zip(dialogue).zip(rest).filter(differs).count() as u64;
+            test.samples += whole.len() as u64;
+        }
+    }
+    if test.differing > 0 {
+        return Err(failed(format!("dialogue and the rest differ from the whole in {} samples", test.differing)));
     }
     Ok(test)
 }

@@ -1,8 +1,9 @@
 //! A clip's sound for the people who work on it: its stem taken apart into dialogue and the rest, supplied sounds where
 //! they were asked for and where they were heard, each side as a file of its own.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use seedpost_core::content::Loudness;
@@ -12,24 +13,30 @@ use seedpost_core::sync::Tolerance;
 use seedpost_core::sync::edit_map::Mode;
 use seedpost_core::time::{FrameRate, Frames, SampleRate, Samples, TimeRange};
 use seedpost_core::timeline::Role;
-use seedpost_media::decode::{MAX_SAMPLES, Sound, decode};
+use seedpost_media::decode::{Sound, decode};
 use seedpost_media::hear::Heard;
 use seedpost_media::speech::{Region, phrases};
 use seedpost_media::stems::Treatment;
 use seedpost_media::wav::{FileSet, Label};
 use seedpost_media::{MediaError, loudness, separate, stems, wav};
 
-use crate::separation::{self, Separation};
 use serde::{Deserialize, Serialize};
 
 use crate::project::{Pending, digest, digest_text, open_plain, write_whole};
+use crate::separation::{self, LONGEST, Separation, TOO_LONG};
 use crate::supplied::Supplied;
 use crate::sync::{self, SyncFacts};
+
+/// What is said of a clip that gets no stem of its own sound.
+pub(crate) const NO_SOUND: &str = "there is no sound in it, or of more than two channels";
+/// The most sounds that may be supplied for a clip.
+pub(crate) const MOST_SUPPLIED: u32 = 99;
 
 /// What is wanted of a clip's sound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub(crate) struct Wishes {
-    /// Leave the sound whole: no dialogue and music-and-effects stems, no search for speech.
+    /// Leave the sound whole: no dialogue and music-and-effects stems, and no search for speech where no sound was
+    /// supplied.
     #[arg(long)]
     pub(crate) no_separation: bool,
     /// Write the two sides of each stem as files of one channel too.
@@ -41,9 +48,11 @@ pub(crate) struct Wishes {
 }
 
 impl Wishes {
-    /// Whether a clip that was made with `other` has all of this.
-    pub(crate) fn are_met_by(self, other: Wishes) -> bool {
-        (self.no_separation || !other.no_separation) && (!self.split || other.split) && self.stretch == other.stretch
+    /// Whether a clip that was made with `other` has all of this; `laid`: whether supplied sounds were laid over it.
+    pub(crate) fn are_met_by(self, other: Wishes, laid: bool) -> bool {
+        (self.no_separation || !other.no_separation)
+            && (!self.split || other.split)
+            && (!laid || self.stretch == other.stretch)
     }
 }
 
@@ -148,10 +157,10 @@ impl Names {
         }
     }
 
-    /// Every file that a clip with so many supplied sounds may get.
-    pub(crate) fn all(&self, supplied: u32) -> Vec<String> {
+    /// Every file that a clip may get.
+    pub(crate) fn all(&self) -> Vec<String> {
         let roles = [Role::Mix, Role::Guide, Role::Dialogue, Role::MusicEffects, Role::Laid];
-        let stems = roles.into_iter().chain((1..=supplied).map(Role::Reference)).map(|role| self.file(role));
+        let stems = roles.into_iter().chain((1..=MOST_SUPPLIED).map(Role::Reference)).map(|role| self.file(role));
         stems
             .flat_map(|stem| {
                 let [left, right] = sides(&stem);
@@ -160,9 +169,28 @@ impl Names {
             .collect()
     }
 
+    /// Removes what an earlier call wrote and this one did not: it would be taken for a part of it.
+    pub(crate) fn clear(&self, written: &[StemFacts]) -> std::io::Result<()> {
+        let kept: BTreeSet<&String> = written.iter().flat_map(StemFacts::files).map(|(file, _)| file).collect();
+        for file in self.all().iter().filter(|file| !kept.contains(file)) {
+            let path = self.folder.join(file);
+            if is_ours(&path) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn path(&self, role: Role) -> PathBuf {
         self.folder.join(self.file(role))
     }
+}
+
+/// Whether a file is a stem that this program wrote: its `bext` chunk comes first and names it (EBU Tech 3285, 2.3).
+fn is_ours(path: &Path) -> bool {
+    let mut head = [0; 284];
+    let read = open_plain(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head.get(12..16) == Some(b"bext") && head.get(276..284) == Some(b"seedpost")
 }
 
 /// What the stem of a role says of itself, where its clip says `base`.
@@ -195,18 +223,6 @@ pub(crate) struct Maker<'a> {
     pub(crate) tolerance: Tolerance,
 }
 
-/// The mean of all channels.
-pub(crate) fn mean(sound: &Sound) -> Vec<f32> {
-    let Some((first, others)) = sound.channels.split_first() else { return Vec::new() };
-    let mut mean = first.clone();
-    for plane in others {
-        mean.iter_mut().zip(plane).for_each(|(sum, sample)| *sum += sample);
-    }
-    let share = 1.0 / sound.channels.len() as f32;
-    mean.iter_mut().for_each(|sample| *sample *= share);
-    mean
-}
-
 /// The clip's own sound as one stem.
 pub(crate) struct Whole {
     pub(crate) role: Role,
@@ -219,7 +235,7 @@ impl Whole {
     /// The stem that a clip gets; none without sound, and of more than two channels, which is only measured.
     pub(crate) fn ordered(info: &MediaInfo, role: Role, names: &Names, base: &Label) -> Option<Whole> {
         let audio = info.audio.as_ref().filter(|audio| (1..=2).contains(&audio.channels))?;
-        let treatment = Treatment::of(audio.sample_rate, audio.channels);
+        let treatment = Treatment::of([audio.sample_rate], audio.channels as usize, false);
         let label = label(base, role, &names.file(role), &treatment.to_string());
         Some(Whole { role, treatment, path: names.path(role), label })
     }
@@ -234,25 +250,16 @@ impl Maker<'_> {
         supplied: &[Supplied],
     ) -> Result<SoundFacts, MediaError> {
         let mut facts = SoundFacts { wishes: self.wishes, ..SoundFacts::default() };
-        if let Some(((whole, sha256), heard)) = whole.zip(heard) {
-            let wanted = !supplied.is_empty() || !self.wishes.no_separation;
-            // Longer sound is not held in memory.
-            let mix = (wanted && self.length.0 <= MAX_SAMPLES).then(|| decode(open_plain(&whole.path)?, None));
-            let mix = mix.transpose()?;
-            let apart = separation::separate(self, &whole, mix.as_ref(), heard)?;
-            let mut stem = self.whole(&whole, sha256, heard);
-            stem.loudness.dialogue_lufs = apart.dialogue_lufs.or(stem.loudness.dialogue_lufs);
-            facts.stems.push(stem);
-            facts.stems.extend(apart.stems);
-            facts.phrases = apart.regions.or_else(|| heard.speech.clone()).as_deref().map(phrases);
-            facts.separation = apart.state;
-            facts.sync = mix.zip(self.rate).filter(|_| !supplied.is_empty()).map(|(mix, rate)| {
-                let mode = if self.wishes.stretch { Mode::Stretched } else { Mode::Rigid };
-                sync::compare(&mean(&mix), supplied, rate, self.tolerance, mode)
-            });
+        match whole.zip(heard) {
+            Some(((whole, sha256), heard)) => self.listen(&whole, sha256, heard, supplied, &mut facts)?,
+            None if self.wishes.no_separation => facts.notes.extend(Self::not_compared(supplied, NO_SOUND)),
+            None => {
+                facts.separation = Separation::Refused { why: NO_SOUND.to_owned() };
+                facts.notes.extend(Self::not_compared(supplied, NO_SOUND));
+            }
         }
         for sound in supplied {
-            facts.notes.extend(sound.note());
+            facts.notes.extend(sound.note(self.length));
             facts.stems.extend(sound.at_its_place(self)?);
         }
         let laid = facts.sync.as_ref().and_then(|facts| sync::lay(&facts.edit_map, supplied));
@@ -263,6 +270,41 @@ impl Maker<'_> {
         }
         facts.stems.iter_mut().try_for_each(|stem| self.split(stem))?;
         Ok(facts)
+    }
+
+    /// What can be found out of the clip's own sound.
+    fn listen(
+        &self,
+        whole: &Whole,
+        sha256: String,
+        heard: &Heard,
+        supplied: &[Supplied],
+        facts: &mut SoundFacts,
+    ) -> Result<(), MediaError> {
+        let wanted = !supplied.is_empty() || !self.wishes.no_separation;
+        let mix = (wanted && self.length <= LONGEST).then(|| decode(open_plain(&whole.path)?, None)).transpose()?;
+        let apart = separation::separate(self, whole, mix.as_ref(), heard)?;
+        let mut stem = self.whole(whole, sha256, heard);
+        stem.loudness.dialogue_lufs = apart.dialogue_lufs.or(stem.loudness.dialogue_lufs);
+        facts.stems.push(stem);
+        facts.stems.extend(apart.stems);
+        facts.phrases = apart.regions.or_else(|| heard.speech.clone()).as_deref().map(phrases);
+        facts.separation = apart.state;
+        let mode = if self.wishes.stretch { Mode::Stretched } else { Mode::Rigid };
+        match (mix, self.rate) {
+            _ if supplied.is_empty() => {}
+            (Some(mix), Some(rate)) => {
+                facts.sync = Some(sync::compare(&mix.mean(), supplied, rate, self.tolerance, mode));
+            }
+            (None, _) => facts.notes.extend(Self::not_compared(supplied, TOO_LONG)),
+            (_, None) => facts.notes.extend(Self::not_compared(supplied, "its frame rate is unknown or changes")),
+        }
+        Ok(())
+    }
+
+    /// That nothing is said of sync, and why.
+    fn not_compared(supplied: &[Supplied], why: &str) -> Option<String> {
+        (!supplied.is_empty()).then(|| format!("not compared with what was supplied for it: {why}"))
     }
 
     /// The facts of the clip's whole sound, whose file is there already.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use seedpost_core::spec::Sounding;
-use seedpost_core::time::{Samples, TimeRange};
+use seedpost_core::time::{SampleRate, Samples, TimeRange};
 use seedpost_core::timeline::Role;
 use seedpost_media::decode::Sound;
 use seedpost_media::speech::{self, Detector};
@@ -12,10 +12,15 @@ use seedpost_media::{MediaError, stems, wav};
 
 use crate::clip::decode_any;
 use crate::output::{Exit, Failure};
-use crate::sound::{Maker, StemFacts, mean};
+use crate::separation::{LONGEST, TOO_LONG};
+use crate::sound::{MOST_SUPPLIED, Maker, StemFacts};
 
 /// Reads sounds that the command line names, laid end to end from the clip's first frame.
 pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Supplied>, Failure> {
+    if paths.len() > MOST_SUPPLIED as usize {
+        let message = format!("{} sounds are supplied, and {MOST_SUPPLIED} may be", paths.len());
+        return Err(Failure::new(Exit::Usage, message, "join them"));
+    }
     let mut supplied: Vec<Supplied> = Vec::new();
     for (number, path) in (1..).zip(paths) {
         let place = supplied.last().map_or(Samples(0), Supplied::end);
@@ -43,7 +48,8 @@ pub(crate) struct Supplied {
     pub(crate) phrases: Vec<TimeRange<Samples>>,
     /// Its length at its own rate.
     length: Samples,
-    pub(crate) treatment: Treatment,
+    /// The rate that it came at.
+    pub(crate) rate: SampleRate,
     /// Where in the clip it was asked for.
     pub(crate) place: Samples,
 }
@@ -51,20 +57,19 @@ pub(crate) struct Supplied {
 impl Supplied {
     /// A sound of any rate.
     pub(crate) fn new(number: u32, name: String, sound: &Sound, place: Samples) -> Result<Supplied, MediaError> {
-        let treatment = Treatment::of(sound.rate, u32::try_from(sound.channels.len()).unwrap_or(u32::MAX));
-        let (length, sound) = (sound.length(), stems::to_48(sound)?);
-        let mono = mean(&sound);
+        let (length, rate, sound) = (sound.length(), sound.rate, stems::to_48(sound)?);
+        let mono = sound.mean();
         let mut detector = Detector::new();
         detector.add(&mono);
         let phrases = speech::phrases(&detector.finish());
         let phrases = phrases.into_iter().map(|phrase| speech::audible(&mono, phrase.range)).collect();
-        Ok(Supplied { number, name, sound, mono, phrases, length, treatment, place })
+        Ok(Supplied { number, name, sound, mono, phrases, length, rate, place })
     }
 
     /// Its length beside which the clip's is held.
     pub(crate) fn sounding(&self) -> Sounding {
         let name = format!("REF{} ({})", self.number, self.name);
-        Sounding { name, length: self.length, rate: self.treatment.rate() }
+        Sounding { name, length: self.length, rate: self.rate }
     }
 
     /// Where the next sound was asked for: they are laid end to end.
@@ -77,19 +82,24 @@ impl Supplied {
     }
 
     /// What is left out because of what it is.
-    pub(crate) fn note(&self) -> Option<String> {
+    pub(crate) fn note(&self, clip: Samples) -> Option<String> {
         let (number, channels) = (self.number, self.channels());
-        (channels > wav::MAX_CHANNELS)
-            .then(|| format!("REF{number} has {channels} channels and no stem: mix it down to stereo"))
+        match (channels > wav::MAX_CHANNELS, clip > LONGEST) {
+            (true, _) => Some(format!("REF{number} has {channels} channels and no stem: mix it down to stereo")),
+            (_, true) => Some(format!("REF{number} has no stem, since the clip is too long: {TOO_LONG}")),
+            (false, false) => None,
+        }
     }
 
-    /// Its stem where it was asked for; none where it has more than two channels.
+    /// Its stem where it was asked for; none where [`Supplied::note`] says why.
     pub(crate) fn at_its_place(&self, maker: &Maker<'_>) -> Result<Option<StemFacts>, MediaError> {
-        if self.channels() > wav::MAX_CHANNELS {
+        if self.note(maker.length).is_some() {
             return Ok(None);
         }
         let laid = stems::lay(&self.sound, self.place, maker.length)?;
-        let speech = TimeRange { start: self.place.min(maker.length), end: self.end().min(maker.length) };
-        maker.write(Role::Reference(self.number), &laid, &self.treatment, &[speech]).map(Some)
+        let at = |sample: Samples| Samples(self.place.0.saturating_add(sample.0)).min(maker.length);
+        let spoken = self.phrases.iter().map(|phrase| TimeRange { start: at(phrase.start), end: at(phrase.end) });
+        let treatment = Treatment::of([self.rate], self.channels(), false);
+        maker.write(Role::Reference(self.number), &laid, &treatment, &spoken.collect::<Vec<_>>()).map(Some)
     }
 }

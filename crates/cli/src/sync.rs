@@ -3,7 +3,7 @@
 use seedpost_core::spec::Finding;
 use seedpost_core::sync::edit_map::{EditMap, Mode, plan};
 use seedpost_core::sync::{ClipSync, PhraseSync, Tolerance, judge};
-use seedpost_core::time::{FrameRate, SampleRate, Samples};
+use seedpost_core::time::{FrameRate, Samples};
 use seedpost_media::align;
 use seedpost_media::decode::Sound;
 use seedpost_media::overlay::overlay;
@@ -69,9 +69,9 @@ fn heard(clip: &[f32], supplied: &Supplied) -> Vec<PhraseSync> {
 pub(crate) fn lay(map: &EditMap, supplied: &[Supplied]) -> Option<(Sound, Treatment)> {
     let recordings: Vec<&Sound> = supplied.iter().map(|sound| &sound.sound).collect();
     let laid = overlay(map, &recordings)?;
-    let resampled = supplied.iter().map(|sound| sound.treatment.rate()).find(|rate| *rate != SampleRate::HZ_48000);
-    let channels = u32::try_from(laid.channels.len()).unwrap_or(u32::MAX);
-    let mut treatment = Treatment::of(resampled.unwrap_or(SampleRate::HZ_48000), channels);
-    treatment.stretched = map.events.iter().any(|event| event.stretch_ppm() != 0);
+    let is_laid = |sound: &&Supplied| map.events.iter().any(|event| event.reference == sound.number);
+    let rates = supplied.iter().filter(is_laid).map(|sound| sound.rate);
+    let stretched = map.events.iter().any(|event| event.stretch_ppm() != 0);
+    let treatment = Treatment::of(rates, laid.channels.len(), stretched);
     Some((laid, treatment))
 }

@@ -144,6 +144,67 @@ fn a_reel_of_a_thousand_shots_has_each_on_its_sample() {
 }
 
 #[test]
+fn nothing_that_a_cut_is_made_of_is_written_over_and_nothing_stale_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.mp4");
+    spoken(&clip, "24", 96, "-ac 2");
+    let shots = "[[shot]]\nid = \"A\"\nprompt = \"@Image1 says @Audio1\"\nduration = 4\nlane = \"strip\"\n\
+                 images = [\"refs/chef.jpg\"]\naudios = [\"refs/host.wav\"]\n";
+    let (site, _simulator) = project(&clip, shots);
+    let site = site.with_references();
+    let root = site.folder.path();
+    let run = |arguments: &[&str]| support::outcome(site.command(arguments).output().unwrap());
+    let done = |arguments: &[&str], code: i32| {
+        let (found, out, err) = run(arguments);
+        assert_eq!(found, code, "{arguments:?}: {out}{err}");
+        err
+    };
+    done(&["run", "--split", "--progress", "none"], 4);
+    let stem = |name: &str| root.join("takes/A/T01/stems").join(format!("A_T01_{name}.wav"));
+    let read = |path: &Path| std::fs::read(path).unwrap();
+    for input in ["refs/host.wav", "takes/A/T01/stems/A_T01_REF1.wav", "takes/A/T01/render.mp4", "shots.toml"] {
+        let before = read(&root.join(input));
+        let err = done(&["sync", "shots.toml", "A_T01", "--edits", input, "--force"], 2);
+        assert!(err.contains("would be written over") && read(&root.join(input)) == before, "{input}: {err}");
+    }
+    done(&["sync", "shots.toml", "--plot", "x", "--edits", "x"], 2);
+    done(&["sync", "shots.toml", "--reference", "refs/host.wav"], 2);
+
+    // A reel takes what takes have, and makes none of them anew.
+    let facts = read(&root.join("takes/A/T01/facts.json"));
+    done(&["stems", "shots.toml", "--out", "reel"], 0);
+    assert_eq!(read(&root.join("takes/A/T01/facts.json")), facts);
+    assert!(root.join("reel/Untitled_DX_estimated.wav").is_file());
+    std::fs::write(root.join("reel/Untitled_REF7.wav"), "mine").unwrap();
+    done(&["stems", "shots.toml", "--out", "reel", "--no-separation"], 2);
+    done(&["stems", "shots.toml", "--out", "reel", "--no-separation", "--force"], 0);
+    assert!(!root.join("reel/Untitled_DX_estimated.wav").exists(), "what is not made anew does not stay");
+    assert_eq!(std::fs::read_to_string(root.join("reel/Untitled_REF7.wav")).unwrap(), "mine");
+
+    // Stems that are not made any more go; a side that somebody has worked on is kept, and told.
+    std::fs::write(
+        root.join("shots.toml"),
+        std::fs::read_to_string(root.join("shots.toml")).unwrap().replace("\"strip\"", "\"keep\""),
+    )
+    .unwrap();
+    done(&["run", "--progress", "none"], 4);
+    assert!(stem("MIX").is_file() && !stem("GUIDE").exists() && !stem("GUIDE.L").exists() && !stem("REF1.L").exists());
+    done(&["run", "--split", "--progress", "none"], 4);
+    std::fs::write(stem("REF1.R"), "an hour of work").unwrap();
+    let err = done(&["run", "--split", "--stretch", "--progress", "none"], 2);
+    assert!(err.contains("A_T01_REF1.R.wav was changed by hand"), "{err}");
+    assert_eq!(std::fs::read_to_string(stem("REF1.R")).unwrap(), "an hour of work");
+
+    // A shot without a clip is told.
+    let list = std::fs::read_to_string(root.join("shots.toml")).unwrap();
+    std::fs::write(root.join("shots.toml"), format!("{list}[[shot]]\nid = \"B\"\nprompt = \"b\"\n")).unwrap();
+    std::fs::remove_file(stem("REF1.R")).unwrap();
+    done(&["run", "--split", "--stretch", "--no-finish", "--budget", "0.01", "--progress", "none"], 8);
+    let err = done(&["stems", "shots.toml", "--out", "second"], 8);
+    assert!(err.contains("B has no finished take"), "{err}");
+}
+
+#[test]
 fn cues_are_read_by_ptulsconv_with_their_times_and_lines() {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("clip.mp4");
@@ -325,7 +386,7 @@ fn a_clip_without_sound_has_no_stems_and_says_so() {
         assert!(code == 4 && err.contains("no sound"), "{code} {err}");
     }
     let facts = &json(root, &["finish", "mute.mp4"])["clips"][0]["facts"];
-    assert_eq!((&facts["separation"]["state"], &facts["stems"]), (&"not_asked".into(), &Value::Array(Vec::new())));
+    assert_eq!((&facts["separation"]["state"], &facts["stems"]), (&"refused".into(), &Value::Array(Vec::new())));
 }
 
 #[test]

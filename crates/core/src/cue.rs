@@ -207,13 +207,19 @@ fn drafts_of(spoken: &Spoken<'_>, rate: FrameRate, tolerance: Tolerance) -> Vec<
         return unheard(spoken, parts);
     }
     let lines = words::divide(parts, spoken.shot.line.as_deref(), phrases.len());
+    let first = lines.first().cloned().flatten();
     let each = phrases.into_iter().zip(lines).filter_map(|(phrase, line)| {
         let (verdict, sync) = sync_of(spoken, phrase, rate, tolerance);
         let (reason, priority) = reason(spoken, verdict)?;
         let record = record(spoken, phrase, rate)?;
         Some(Draft { record, times: Times::Measured, line, reason, priority, sync })
     });
-    each.collect()
+    let mut drafts: Vec<Draft> = each.collect();
+    // What goes on must have begun on the same sheet.
+    if let Some(draft) = drafts.first_mut().filter(|draft| draft.line.as_deref() == Some(CONTINUED)) {
+        draft.line = first;
+    }
+    drafts
 }
 
 /// Where someone speaks: what was heard as speech, and what of the recordings was heard elsewhere.

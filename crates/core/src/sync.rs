@@ -145,14 +145,16 @@ impl Verdict {
 }
 
 /// The microseconds that so many samples at 48 kHz last, to the nearest, a half away from zero.
-#[must_use]
-pub fn microseconds(samples: i64) -> i64 {
-    half_away(i128::from(samples) * MILLION, i128::from(SampleRate::HZ_48000.hertz())).unwrap_or(i64::MAX)
+fn microseconds(samples: i64) -> i64 {
+    half_away(i128::from(samples) * MILLION, i128::from(SampleRate::HZ_48000.hertz())).unwrap_or(if samples < 0 {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
 }
 
 /// The hundredths of a frame that so many samples at 48 kHz last, to the nearest, a half away from zero.
-#[must_use]
-pub fn frame_hundredths(samples: i64, rate: FrameRate) -> i64 {
+fn frame_hundredths(samples: i64, rate: FrameRate) -> i64 {
     let num = i128::from(samples) * i128::from(rate.num()) * 100;
     let den = i128::from(SampleRate::HZ_48000.hertz()) * i128::from(rate.den());
     half_away(num, den).unwrap_or(if samples < 0 { i64::MIN } else { i64::MAX })

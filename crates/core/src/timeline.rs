@@ -18,7 +18,7 @@ pub struct Timeline {
     pub start: Timecode,
     /// The clips, each beginning where the one before it ends.
     pub clips: Vec<Clip>,
-    /// Places that people should look at, each within a clip.
+    /// Places that people should look at. One outside all clips is carried where a format can.
     pub markers: Vec<Marker>,
     /// What has to be spoken anew, in the cut's order.
     pub cues: Vec<Cue>,
@@ -83,12 +83,6 @@ pub enum Colour {
     Yellow,
     /// Green.
     Green,
-    /// Cyan.
-    Cyan,
-    /// Blue.
-    Blue,
-    /// Magenta.
-    Magenta,
 }
 
 impl Colour {
@@ -99,9 +93,6 @@ impl Colour {
             Colour::Red => "RED",
             Colour::Yellow => "YELLOW",
             Colour::Green => "GREEN",
-            Colour::Cyan => "CYAN",
-            Colour::Blue => "BLUE",
-            Colour::Magenta => "MAGENTA",
         }
     }
 }
@@ -169,7 +160,10 @@ impl Role {
             "DX" => Role::Dialogue,
             "ME" => Role::MusicEffects,
             "REF" => Role::Laid,
-            other => Role::Reference(other.strip_prefix("REF")?.parse().ok()?),
+            other => {
+                let role = Role::Reference(other.strip_prefix("REF")?.parse().ok()?);
+                return Some(role).filter(|role| role.to_string() == other && *role != Role::Reference(0));
+            }
         })
     }
 
@@ -349,7 +343,7 @@ mod tests {
         for role in [Role::Mix, Role::Guide, Role::Dialogue, Role::MusicEffects, Role::Laid, Role::Reference(12)] {
             assert_eq!(Role::parse(&role.to_string()), Some(role));
         }
-        assert_eq!(Role::parse("REFX"), None);
+        assert!(["REFX", "REF0", "REF01", "REF+1"].into_iter().all(|code| Role::parse(code).is_none()));
     }
 
     #[test]

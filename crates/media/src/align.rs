@@ -15,7 +15,7 @@ use seedpost_core::time::{Samples, TimeRange};
 
 use choice::Candidate;
 use spectra::{BANDS, HOP, Moment};
-use track::{BLOCK, Fit};
+use track::{BLOCK, Fit, Render};
 
 /// The confidence from which a place counts as known; below it nothing can be said.
 pub const CERTAIN: f32 = 0.5;
@@ -56,7 +56,8 @@ pub struct Found {
 
 /// Finds each phrase of a reference in a render, both mono at 48 kHz. `phrases` are stretches of the
 /// reference in order, `expected` where each was asked for in the render, which decides only between like
-/// places. `None` where nothing is like the phrase.
+/// places. `None` where nothing is like the phrase, and where the phrase and the render are too long to be held: a
+/// phrase of 30 s within seven minutes may be.
 #[must_use]
 pub fn align(
     reference: &[f32],
@@ -67,7 +68,8 @@ pub fn align(
     let pad = vec![[0.0; BANDS]; PAD];
     let padded = [pad.clone(), spectra::bands(render), pad].concat();
     let (ours, theirs) = spectra::describe(&spectra::bands(reference), &padded);
-    let (rough, rough_render) = (spectra::halve(&ours), spectra::halve(&theirs));
+    let rough = spectra::halve(&ours);
+    let (rough_render, render_moments) = (Render::new(spectra::halve(&theirs)), Render::new(theirs));
     let spans: Vec<(usize, usize)> = (0..phrases.len()).map(|at| span(phrases, at, ours.len())).collect();
     let mut candidates: Vec<Vec<Candidate>> = Vec::new();
     for (at, (from, to)) in spans.iter().enumerate() {
@@ -83,7 +85,7 @@ pub fn align(
     let taken = choice::places(&candidates, &chosen);
     let fits = spans.iter().zip(candidates.iter().zip(&chosen)).map(|((from, to), (list, chosen))| {
         let candidate = &list[(*chosen)?];
-        let fine = refine(&ours[*from..*to], &theirs, &candidate.fit)?;
+        let fine = refine(&ours[*from..*to], &render_moments, &candidate.fit)?;
         Some((path(*from, &ours[*from..*to], &fine), fine.score, choice::rival(list, &taken), candidate.away()))
     });
     let placed = |(phrase, fit): (&TimeRange<Samples>, Option<Way>)| {
@@ -93,7 +95,7 @@ pub fn align(
         let inside = |sample: i64| Samples(sample.clamp(0, length) as u64);
         let render = TimeRange { start: inside(start), end: inside(end) };
         // What leaves the render was cut by it: where it would have ended cannot be told.
-        let whole = start >= -EDGE && end <= length + EDGE && render.start < render.end;
+        let whole = start >= -EDGE && end <= length.saturating_add(EDGE) && render.start < render.end;
         let confidence =
             if whole { confidence(score, rival, away + ODD * odd(render, *phrase), phrase.length()) } else { 0.0 };
         Some(Found { render, confidence })
@@ -128,9 +130,9 @@ fn span(phrases: &[TimeRange<Samples>], at: usize, length: usize) -> (usize, usi
 }
 
 /// Follows the phrase once more beside its rough way, in steps half as long.
-fn refine(phrase: &[Moment], render: &[Moment], rough: &Fit) -> Option<Fit> {
+fn refine(phrase: &[Moment], render: &Render, rough: &Fit) -> Option<Fit> {
     let count = 2 * NEAR;
-    let most = render.len().checked_sub(count + BLOCK)?;
+    let most = render.moments.len().checked_sub(count + BLOCK)?;
     let lows: Vec<usize> = (0..phrase.len().div_ceil(BLOCK))
         .map(|block| {
             // Two blocks of the fine way are one of the rough.
@@ -162,11 +164,13 @@ fn path(from: usize, phrase: &[Moment], fit: &Fit) -> Vec<(i64, f64)> {
 
 /// The sample of the render at which one of the reference is spoken.
 fn at(path: &[(i64, f64)], sample: Samples) -> i64 {
-    let sample = sample.0 as i64;
+    let sample = i64::try_from(sample.0).unwrap_or(i64::MAX);
     let after = path.partition_point(|(ours, _)| *ours < sample).clamp(1, path.len().max(2) - 1);
     let (Some(a), Some(b)) = (path.get(after - 1), path.get(after)) else {
-        return path.first().map_or(0, |(ours, theirs)| (sample - ours).saturating_add(theirs.round() as i64));
+        return path
+            .first()
+            .map_or(0, |(ours, theirs)| sample.saturating_sub(*ours).saturating_add(theirs.round() as i64));
     };
     let slope = (b.1 - a.1) / (b.0 - a.0).max(1) as f64;
-    (a.1 + slope * (sample - a.0) as f64).round() as i64
+    (a.1 + slope * sample.saturating_sub(a.0) as f64).round() as i64
 }

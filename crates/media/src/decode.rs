@@ -35,11 +35,31 @@ pub struct Sound {
 }
 
 impl Sound {
+    /// The mean of all channels.
+    #[must_use]
+    pub fn mean(&self) -> Vec<f32> {
+        let planes: Vec<&[f32]> = self.channels.iter().map(Vec::as_slice).collect();
+        let mut mono = Vec::new();
+        mean(&planes, &mut mono);
+        mono
+    }
+
     /// The samples in each channel.
     #[must_use]
     pub fn length(&self) -> Samples {
         Samples(self.channels.first().map_or(0, |channel| channel.len() as u64))
     }
+}
+
+/// Puts the mean of all channels of a block, all of one length, into `mono`.
+pub(crate) fn mean(block: &[&[f32]], mono: &mut Vec<f32>) {
+    mono.clear();
+    mono.extend_from_slice(block.first().copied().unwrap_or_default());
+    for plane in block.iter().skip(1) {
+        mono.iter_mut().zip(*plane).for_each(|(mean, sample)| *mean += sample);
+    }
+    let share = 1.0 / block.len().max(1) as f32;
+    mono.iter_mut().for_each(|mean| *mean *= share);
 }
 
 /// Decodes a file's first sound track, or only `range` of it.

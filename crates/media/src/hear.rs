@@ -7,6 +7,7 @@ use seedpost_core::time::{SampleRate, Samples};
 use serde::{Deserialize, Serialize};
 
 use crate::MediaError;
+use crate::decode::mean;
 use crate::rate::To48;
 use crate::speech::Region;
 use crate::wav::{Label, Stem};
@@ -141,7 +142,7 @@ impl<W: Write> Ears<W> {
             pen.add(&block);
         }
         if self.speech.is_some() || self.music.is_some() {
-            mix(&block, &mut self.mono);
+            mean(&block, &mut self.mono);
             self.speech.iter_mut().for_each(|speech| speech.add(&self.mono));
             self.music.iter_mut().for_each(|music| music.add(&self.mono));
         }
@@ -161,15 +162,4 @@ impl<W> Ears<W> {
             self.pen.iter_mut().for_each(|pen| pen.add(&block));
         }
     }
-}
-
-/// The mean of all channels.
-fn mix(block: &[&[f32]], mono: &mut Vec<f32>) {
-    mono.clear();
-    mono.extend_from_slice(block.first().copied().unwrap_or_default());
-    for plane in block.iter().skip(1) {
-        mono.iter_mut().zip(*plane).for_each(|(mean, sample)| *mean += sample);
-    }
-    let share = 1.0 / block.len().max(1) as f32;
-    mono.iter_mut().for_each(|mean| *mean *= share);
 }

@@ -3,13 +3,13 @@
 use seedpost_core::sync::edit_map::{EditEvent, EditMap};
 use seedpost_core::time::{SampleRate, Samples};
 
-use crate::decode::Sound;
+use crate::decode::{MAX_SAMPLES, Sound};
 use crate::stretch::stretch;
 use crate::wav::MAX_CHANNELS;
 
 /// Lays recordings (48 kHz, `REF1` first) into silence as long as the map's clip. It has as many channels as the
 /// widest of them, and one of one channel is on both sides. A recording of more than two channels is left out; `None`
-/// where nothing is laid.
+/// where nothing is laid, and for a clip of more than [`MAX_SAMPLES`].
 #[must_use]
 pub fn overlay(map: &EditMap, recordings: &[&Sound]) -> Option<Sound> {
     let of = |event: &EditEvent| recordings.get(usize::try_from(event.reference.checked_sub(1)?).ok()?);
@@ -19,6 +19,9 @@ pub fn overlay(map: &EditMap, recordings: &[&Sound]) -> Option<Sound> {
         .filter_map(|event| Some((event, *of(event)?)))
         .filter(|(_, sound)| (1..=MAX_CHANNELS).contains(&sound.channels.len()))
         .collect();
+    if map.clip.0 > MAX_SAMPLES || laid.iter().any(|(event, _)| event.record.length() > map.clip) {
+        return None;
+    }
     let channels = laid.iter().map(|(_, sound)| sound.channels.len()).max()?;
     let length = size(map.clip);
     let mut planes = vec![vec![0.0; length]; channels];

@@ -1,5 +1,6 @@
-//! Sound as stems: 48 kHz, two sides, exactly as long as the picture; and stems end to end as a reel.
+//! Sound as stems: 48 kHz, two sides, exactly as long as the picture.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, Write};
 
 use seedpost_core::time::{SampleRate, Samples, TimeRange};
@@ -38,48 +39,44 @@ pub fn lay(sound: &Sound, offset: Samples, length: Samples) -> Result<Sound, Med
     Ok(Sound { rate: SampleRate::HZ_48000, channels: channels.collect() })
 }
 
-/// What is done to a sound to make a stem of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is done to sounds to make a stem of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Treatment {
-    rate: SampleRate,
-    channels: u32,
-    /// Whether it was stretched.
-    pub stretched: bool,
+    /// The rates that are resampled, each once.
+    resampled: BTreeSet<SampleRate>,
+    widened: bool,
+    stretched: bool,
 }
 
 impl Treatment {
-    /// What sound of this rate and number of channels needs.
+    /// What sounds of these rates need, laid on so many channels, stretched or not.
     #[must_use]
-    pub fn of(rate: SampleRate, channels: u32) -> Treatment {
-        Treatment { rate, channels, stretched: false }
-    }
-
-    /// The rate that the sound came at.
-    #[must_use]
-    pub fn rate(self) -> SampleRate {
-        self.rate
+    pub fn of(rates: impl IntoIterator<Item = SampleRate>, channels: usize, stretched: bool) -> Treatment {
+        let resampled = rates.into_iter().filter(|rate| *rate != SampleRate::HZ_48000).collect();
+        Treatment { resampled, widened: channels == 1, stretched }
     }
 
     /// Whether samples are computed anew, so that they are dithered.
     #[must_use]
-    pub fn is_computed(self) -> bool {
-        self.rate != SampleRate::HZ_48000 || self.stretched
+    pub fn is_computed(&self) -> bool {
+        !self.resampled.is_empty() || self.stretched
     }
 
     /// Whether one channel goes to both sides.
     #[must_use]
-    pub fn is_widened(self) -> bool {
-        self.channels == 1
+    pub fn is_widened(&self) -> bool {
+        self.widened
     }
 }
 
 impl std::fmt::Display for Treatment {
     /// In words; nothing where the sound stays as it came.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let resampled = (self.rate != SampleRate::HZ_48000).then(|| format!("resampled from {} Hz", self.rate.hertz()));
+        let rates: Vec<String> = self.resampled.iter().map(|rate| format!("{} Hz", rate.hertz())).collect();
+        let resampled = (!rates.is_empty()).then(|| format!("resampled from {}", rates.join(" and ")));
         let stretched = self.stretched.then(|| "stretched".to_owned());
         let dithered = self.is_computed().then(|| "dithered to 24 bits".to_owned());
-        let widened = self.is_widened().then(|| "one channel on both sides".to_owned());
+        let widened = self.widened.then(|| "one channel on both sides".to_owned());
         let words: Vec<String> = [resampled, stretched, dithered, widened].into_iter().flatten().collect();
         f.write_str(&words.join(", "))
     }
@@ -124,23 +121,6 @@ where
         files.iter_mut().zip(block).try_for_each(|(file, plane)| file.add(&[plane]))
     })?;
     files.into_iter().try_for_each(|file| file.end().map(|_| ()))
-}
-
-/// Adds a shot's stem to a reel: `length` samples of it, filled up with silence.
-///
-/// # Errors
-/// Those of reading the stem, and of the disk.
-pub fn append<R, W>(reel: &mut Stem<W>, stem: R, length: Samples) -> Result<(), MediaError>
-where
-    R: Read + Seek + Send + Sync + 'static,
-    W: Write,
-{
-    let mut left = length.0;
-    each(stem, TimeRange { start: Samples(0), end: length }, &mut |block| {
-        left -= block.first().map_or(0, |plane| plane.len() as u64).min(left);
-        reel.add(block)
-    })?;
-    reel.silence(Samples(left))
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ const PIECE: usize = 2048;
 const STEP: usize = PIECE / 2;
 /// Samples to either side within which a piece is looked for that goes on where the last one ended: 11 ms.
 const REACH: usize = 512;
+/// Samples beyond this are no sound; sums of their squares must stay finite.
+const LOUDEST: f32 = 1e6;
 /// Every so many samples are compared in the first look.
 const COARSE: usize = 8;
 
@@ -18,7 +20,7 @@ const COARSE: usize = 8;
 /// that the picture in stereo stays where it was. What is no number counts as 0.
 #[must_use]
 pub fn stretch(planes: &[&[f32]], length: usize) -> Vec<Vec<f32>> {
-    let clean = |sample: &f32| if sample.is_finite() { *sample } else { 0.0 };
+    let clean = |sample: &f32| if sample.is_nan() { 0.0 } else { sample.clamp(-LOUDEST, LOUDEST) };
     let planes: Vec<Vec<f32>> = planes.iter().map(|plane| plane.iter().map(clean).collect()).collect();
     let from = planes.iter().map(Vec::len).min().unwrap_or(0);
     if from == length || from == 0 {
@@ -176,6 +178,7 @@ mod tests {
         for (from, to) in [(0, 0), (0, 5), (5, 0), (1, 7), (3_000, 2_999), (10, 100_000), (100_000, 10)] {
             let mut sound = tone(300.0, from);
             sound.iter_mut().step_by(7).for_each(|sample| *sample = f32::NAN);
+            sound.iter_mut().skip(1).step_by(7).for_each(|sample| *sample = f32::MAX);
             let stretched = mono(&sound, to);
             assert_eq!(stretched.len(), to);
             assert!(stretched.iter().all(|sample| sample.is_finite()));

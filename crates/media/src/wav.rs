@@ -1,7 +1,7 @@
 //! Broadcast WAV (EBU Tech 3285 version 1) with iXML: 48 kHz, 24 bit, mono or stereo.
 //!
 //! Chunks stand in the order that every reader takes: `bext`, `fmt `, `iXML`, `data`. Deliberately
-//! absent: loudness fields (version 2), RF64, and reading, which `hound` does.
+//! absent: loudness fields (version 2), RF64, and reading, which [`crate::decode`] does.
 #![deny(clippy::indexing_slicing)]
 
 use std::io::{Read as _, Write};
@@ -81,6 +81,8 @@ pub struct Stem<W> {
     out: W,
     channels: usize,
     dither: Option<Dither>,
+    /// What its noise begins with: each file has its own, so that those of several stems do not add up.
+    seed: u64,
     /// Samples a channel that are still to come.
     left: u64,
     /// Whether a zero byte follows, so that the chunk is even.
@@ -116,14 +118,17 @@ impl<W: Write> Stem<W> {
         out.write_all(&head)?;
         out.write_all(b"data")?;
         out.write_all(&u32::try_from(data_len).map_err(|_| too_long())?.to_le_bytes())?;
-        Ok(Stem { out, channels, dither: None, left: length.0, odd: data_len % 2 == 1, packed: Vec::new() })
+        let seed = label.unique_id.bytes().fold(0x9e37_79b9_7f4a_7c15, |seed: u64, byte| {
+            (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        Ok(Stem { out, channels, dither: None, seed, left: length.0, odd: data_len % 2 == 1, packed: Vec::new() })
     }
 
     /// Adds triangular noise of one step either way before rounding (TPDF), the same at each writing: for sound that
     /// was computed, so that what is rounded off is no distortion. What is filled up behind it stays silent.
     #[must_use]
     pub fn dithered(self) -> Stem<W> {
-        Stem { dither: Some(Dither::new()), ..self }
+        Stem { dither: Some(Dither::new(self.seed)), ..self }
     }
 
     /// Writes a block: one slice a channel, all of one length, or one slice for both sides. What passes the stem's
@@ -223,8 +228,9 @@ struct Dither {
 }
 
 impl Dither {
-    fn new() -> Dither {
-        Dither { state: 0x9e37_79b9_7f4a_7c15 }
+    fn new(seed: u64) -> Dither {
+        // From zero it would never move.
+        Dither { state: seed | 1 }
     }
 
     fn quantise(&mut self, sample: f32) -> i32 {
@@ -299,6 +305,11 @@ fn fixed(text: &str, length: usize) -> Vec<u8> {
     ascii.chain(std::iter::repeat(0)).take(length).collect()
 }
 
+/// Text within XML 1.0, which has no place for control characters, not even escaped.
+fn xml(text: &str) -> String {
+    escape(text.chars().filter(|c| !c.is_control()).collect::<String>()).into_owned()
+}
+
 /// iXML 2.10 (gallery.co.uk/ixml): the only place where a WAV says its frame rate.
 fn ixml(label: &Label) -> String {
     let rate = label.start.rate();
@@ -308,7 +319,7 @@ fn ixml(label: &Label) -> String {
     let track = |(number, (name, function)): (u32, (String, &&str))| {
         format!(
             "<TRACK><CHANNEL_INDEX>{number}</CHANNEL_INDEX><INTERLEAVE_INDEX>{number}</INTERLEAVE_INDEX><NAME>{}</NAME><FUNCTION>{function}</FUNCTION></TRACK>",
-            escape(&name)
+            xml(&name)
         )
     };
     let tracks: String = (1..).zip(track_names(label).into_iter().zip(&label.functions)).map(track).collect();
@@ -317,8 +328,8 @@ fn ixml(label: &Label) -> String {
         format!(
             "<FILE_SET><TOTAL_FILES>{}</TOTAL_FILES><FAMILY_UID>{}</FAMILY_UID><FAMILY_NAME>{}</FAMILY_NAME><FILE_SET_INDEX>{}</FILE_SET_INDEX></FILE_SET>\n",
             set.total,
-            escape(&set.family_id),
-            escape(&set.family),
+            xml(&set.family_id),
+            xml(&set.family),
             set.index
         )
     });
@@ -330,12 +341,12 @@ fn ixml(label: &Label) -> String {
          <TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI>{high}</TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI><TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO>{low}</TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO>\
          <TIMESTAMP_SAMPLE_RATE>48000</TIMESTAMP_SAMPLE_RATE></SPEED>\n\
          <TRACK_LIST><TRACK_COUNT>{count}</TRACK_COUNT>{tracks}</TRACK_LIST>\n{set}</BWFXML>\n",
-        project = escape(&label.project),
-        scene = escape(&label.scene),
+        project = xml(&label.project),
+        scene = xml(&label.scene),
         take = label.take,
-        tape = escape(&label.tape),
-        uid = escape(&label.unique_id),
-        note = escape(format!("{}{treatment}", label.note)),
+        tape = xml(&label.tape),
+        uid = xml(&label.unique_id),
+        note = xml(&format!("{}{treatment}", label.note)),
         count = label.functions.len(),
     );
     if text.len() % 2 == 1 {
@@ -379,6 +390,11 @@ mod tests {
         assert_eq!((reader.spec().sample_rate, reader.spec().bits_per_sample), (48_000, 24));
         let found: Vec<i32> = reader.samples().map(|sample| sample.expect("a sample")).collect();
         assert_eq!(found, [0, 1 << 22, -(1 << 22), (1 << 23) - 1, -(1 << 23), (1 << 23) - 1, 0]);
+    }
+
+    #[test]
+    fn control_characters_do_not_spoil_the_xml() {
+        assert!(ixml(&Label { project: "A\u{1}B\u{7f}\n&".into(), ..label() }).contains("<PROJECT>AB&amp;</PROJECT>"));
     }
 
     #[test]

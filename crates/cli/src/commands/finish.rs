@@ -213,10 +213,21 @@ fn names(folder: &Path) -> Names {
     Names { folder: folder.to_owned(), prefix: "stem".to_owned(), short: true }
 }
 
+/// Removes what this program may have made in a clip's folder, but pictures.
+fn clear(folder: &Path) -> std::io::Result<()> {
+    for file in OUTPUTS {
+        match std::fs::remove_file(folder.join(file)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    names(folder).clear(&[])
+}
+
 /// Every file that a clip's folder may get.
 fn outputs(arguments: &Arguments, folder: &Path) -> Vec<String> {
-    let stems = names(folder).all(u32::try_from(arguments.reference.len()).unwrap_or(u32::MAX));
-    OUTPUTS.iter().map(|file| (*file).to_owned()).chain(stems).collect()
+    let pictures = arguments.pictures.then(|| "pictures".to_owned());
+    OUTPUTS.iter().map(|file| (*file).to_owned()).chain(names(folder).all()).chain(pictures).collect()
 }
 
 /// A built-in profile, or that of a file.
@@ -254,7 +265,7 @@ fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
             return Err(Failure::new(Exit::Usage, message, "finish them apart, each with its own --out"));
         }
         let folder = arguments.out.join(own);
-        for file in outputs(arguments, &folder).into_iter().chain(arguments.pictures.then(|| "pictures".to_owned())) {
+        for file in outputs(arguments, &folder) {
             let out = folder.join(file);
             if out.canonicalize().is_ok_and(|out| inputs.contains(&out)) {
                 let message = format!("{} is read here, and would be written over", out.display());
@@ -278,22 +289,15 @@ fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
 fn finish(desk: &Desk<'_>, path: &Path, folder: &Path) -> Result<Facts, Failure> {
     // A killed run may have left something; with --force, what is made anew must not stand beside what it replaces.
     sweep_folder(folder);
-    for file in outputs(desk.arguments, folder).iter().filter(|_| desk.arguments.force) {
-        match std::fs::remove_file(folder.join(file)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Failure::disk("replace", &folder.join(file), &error));
-            }
-            _ => {}
-        }
+    if desk.arguments.force {
+        clear(folder).map_err(|error| Failure::disk("replace what is in", folder, &error))?;
     }
     let info = measure_whole(path).map_err(|error| {
         Failure::new(Exit::Media, format!("{}: {error}", path.display()), "ask for the clip again, or render another")
     })?;
     make(desk, path, folder, info).map_err(|error| {
         // Nothing stood there before, and half a clip's files would be taken for all of them.
-        for file in outputs(desk.arguments, folder) {
-            let _ = std::fs::remove_file(folder.join(file));
-        }
+        let _ = clear(folder);
         let (exit, hint) = match error {
             MediaError::Io(_) => {
                 (Exit::Internal, "check that the disk has room and may be written, and `seedpost doctor`")
@@ -426,12 +430,9 @@ fn show(folders: &[PathBuf], results: &[Result<Facts, Failure>]) {
         say(rows);
     }
     for (_, facts) in done() {
-        let sound = &facts.sound;
-        let lines = report::separation(&sound.separation)
-            .into_iter()
-            .chain(sound.notes.clone())
-            .chain(sound.sync.iter().flat_map(report::sync));
-        lines.for_each(|line| say(format_args!("{}: {line}", facts.clip)));
+        for line in report::sound(&facts.sound, true) {
+            say(format_args!("{}: {line}", facts.clip));
+        }
         for finding in facts.findings.iter().filter(|finding| !report::is_told(finding)) {
             say(format_args!("{}: {}", facts.clip, crate::output::finding(finding)));
         }
@@ -439,6 +440,7 @@ fn show(folders: &[PathBuf], results: &[Result<Facts, Failure>]) {
             say(format_args!("{}: mended in {}; {} left", facts.clip, fixed.file, left(&fixed.findings)));
         }
     }
+    report::estimates(done().map(|(_, facts)| &facts.sound)).into_iter().for_each(say);
 }
 
 /// What is left, by its rules.

@@ -198,12 +198,15 @@ fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {
     }
     say(rows);
     for done in finished {
-        let sync = done.facts.sound.sync.iter().filter(|_| done.worked).flat_map(crate::report::sync);
-        sync.for_each(|line| say(format_args!("{}: {line}", done.job.take)));
+        for line in crate::report::sound(&done.facts.sound, done.worked) {
+            say(format_args!("{}: {line}", done.job.take));
+        }
         for finding in done.facts.findings.iter().filter(|finding| !crate::report::is_told(finding)) {
             say(format_args!("{}: {}", done.job.take, crate::output::finding(finding)));
         }
     }
+    let made = finished.iter().filter(|done| done.worked).map(|done| &done.facts.sound);
+    crate::report::estimates(made).into_iter().for_each(say);
     if !worked {
         let done = takes.iter().all(|(id, _, take)| is_served(id, take, takes));
         say(if done { "nothing to do: every take stands as it should" } else { "nothing to do" });

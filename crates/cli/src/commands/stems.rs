@@ -10,12 +10,12 @@ use seedpost_core::timeline::Role;
 use seedpost_media::MediaError;
 use serde_json::json;
 
-use super::{List, provider};
+use super::{List, provider, tell_missing};
 use crate::assets::measure_whole;
 use crate::clip::{self, Order};
 use crate::output::{Exit, Failure, result_json, say, shown, table};
 use crate::project::refuse_overwrite;
-use crate::sound::{Maker, Names, SoundFacts, StemFacts, Whole, Wishes};
+use crate::sound::{Maker, NO_SOUND, Names, SoundFacts, StemFacts, Whole, Wishes};
 use crate::supplied::{self, Supplied};
 use crate::{reel, report};
 
@@ -26,9 +26,9 @@ pub(crate) struct Arguments {
     /// The folder that the WAVs go to.
     #[arg(long, value_name = "FOLDER", default_value = "stems")]
     out: PathBuf,
-    /// The timecode of a clip's first frame, at its own rate, where it has none.
-    #[arg(long, default_value = "01:00:00:00")]
-    start: String,
+    /// The timecode of a clip's first frame, at its own rate, where it has none; 01:00:00:00 without it.
+    #[arg(long)]
+    start: Option<String>,
     /// A sound that was supplied for the clip; may be given several times, in their order.
     #[arg(long, value_name = "SOUND")]
     reference: Vec<PathBuf>,
@@ -48,14 +48,18 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
 }
 
 fn reel(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
+    if !arguments.reference.is_empty() || arguments.start.is_some() || arguments.wishes.stretch {
+        let message = "--reference, --start and --stretch are for clips; a list tells its own";
+        return Err(Failure::new(Exit::Usage, message, "leave them away; `seedpost run --stretch` stretches"));
+    }
     let list = List { shots: arguments.input.clone(), provider: arguments.provider };
-    let stems = reel::write(&list.open()?, &arguments.out, arguments.wishes, arguments.force)?;
+    let (stems, missing) = reel::write(&list.open()?, &arguments.out, arguments.wishes, arguments.force)?;
     if json {
-        result_json("stems", json!({ "folder": shown(&arguments.out), "stems": stems }));
+        result_json("stems", json!({ "folder": shown(&arguments.out), "stems": stems, "missing": missing }));
     } else {
         table_of(&arguments.out, &stems);
     }
-    Ok(Exit::Done)
+    Ok(tell_missing(&missing))
 }
 
 fn clip(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
@@ -65,7 +69,7 @@ fn clip(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let names = Names { folder: arguments.out.clone(), prefix: stem, short: false };
     let inputs: Vec<&Path> =
         std::iter::once(&arguments.input).chain(&arguments.reference).map(PathBuf::as_path).collect();
-    for file in names.all(u32::try_from(supplied.len()).unwrap_or(u32::MAX)) {
+    for file in names.all() {
         refuse_overwrite(&names.folder.join(file), arguments.force, &inputs)?;
     }
     let info = measure_whole(&arguments.input)
@@ -73,6 +77,9 @@ fn clip(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let facts = write(arguments, &info, &names, &supplied).map_err(|error| {
         Failure::new(Exit::Media, format!("failed to write the stems of {clip}: {error}"), "see `seedpost probe`")
     })?;
+    if arguments.force {
+        names.clear(&facts.stems).map_err(|error| Failure::disk("replace stems in", &names.folder, &error))?;
+    }
     if json {
         result_json(
             "stems",
@@ -83,8 +90,7 @@ fn clip(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
         );
     } else {
         table_of(&arguments.out, &facts.stems);
-        report::separation(&facts.separation).iter().chain(&facts.notes).for_each(say);
-        facts.sync.iter().flat_map(report::sync).for_each(say);
+        report::sound(&facts, true).into_iter().chain(report::estimates([&facts])).for_each(say);
     }
     Ok(Exit::Done)
 }
@@ -97,9 +103,8 @@ fn write(
 ) -> Result<SoundFacts, MediaError> {
     let unsupported = |what: &str| MediaError::Unsupported(what.to_owned());
     let length = clip::stem_length(info).ok_or_else(|| unsupported("there is no picture of known length in it"))?;
-    let label = clip::label(&arguments.input, info, &arguments.start)?;
-    let stem = Whole::ordered(info, Role::Mix, names, &label)
-        .ok_or_else(|| unsupported("there is no sound in it, or of more than two channels"))?;
+    let label = clip::label(&arguments.input, info, arguments.start.as_deref().unwrap_or("01:00:00:00"))?;
+    let stem = Whole::ordered(info, Role::Mix, names, &label).ok_or_else(|| unsupported(NO_SOUND))?;
     let order = Order {
         clip: &arguments.input,
         info,

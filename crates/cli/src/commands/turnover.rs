@@ -60,8 +60,13 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
         let state = if unchanged { " (nothing changed since it was made)" } else { "" };
         say(format_args!("package  {}{state}", package.display()));
     }
+    Ok(tell_missing(&missing))
+}
+
+/// Says which shots are not in the cut; answers how that ends.
+pub(crate) fn tell_missing(missing: &[String]) -> Exit {
     missing.iter().for_each(|shot| note(format_args!("warning: {shot} has no finished take and is not in the cut")));
-    Ok(if missing.is_empty() { Exit::Done } else { Exit::Partly })
+    if missing.is_empty() { Exit::Done } else { Exit::Partly }
 }
 
 /// Whether every file of a package still is what the manifest says.
@@ -124,7 +129,8 @@ impl SelectedTake {
             shot: &self.shot,
             take: &self.take,
             lane: self.facts.from.lane.lane,
-            generate_audio: self.facts.from.lane.generate_audio,
+            // What was asked for and did not come was not rendered either.
+            generate_audio: self.facts.from.lane.generate_audio && self.facts.info.audio.is_some(),
             refused: self.refused,
             heard_language: None,
             record_start,
@@ -277,7 +283,7 @@ pub(super) fn read_manifest(package: &Path) -> Option<Manifest> {
 }
 
 /// Shots that have no place in the cut.
-fn missing(project: &Project, timeline: &Timeline) -> Vec<String> {
+pub(crate) fn missing(project: &Project, timeline: &Timeline) -> Vec<String> {
     let there = |shot: &&seedpost_core::shot::Shot| !timeline.clips.iter().any(|clip| clip.take.shot == shot.id);
     project.list.shots.iter().filter(there).map(|shot| shot.id.to_string()).collect()
 }

@@ -89,7 +89,7 @@ fn quoted(prompt: &str) -> Vec<String> {
         let end = match open {
             '\'' | '‘' => single_end(lead, inner),
             '"' if lead.ends_with(|c: char| c.is_ascii_digit()) => None,
-            _ => closing(open).and_then(|close| inner.find(close)),
+            _ => closing(open).and_then(|marks| inner.find(marks)),
         };
         let content = end.and_then(|end| inner.get(..end));
         before = tail.get(..open.len_utf8()).unwrap_or_default();
@@ -104,15 +104,18 @@ fn quoted(prompt: &str) -> Vec<String> {
     found
 }
 
-fn closing(open: char) -> Option<char> {
+/// The marks that may close what a mark opens: `„` has two, by language, and angles stand either way.
+fn closing(open: char) -> Option<&'static [char]> {
     Some(match open {
-        '"' => '"',
-        '“' | '„' => '”',
-        '「' => '」',
-        '『' => '』',
-        '«' => '»',
-        '\'' => '\'',
-        '‘' => '’',
+        '"' => &['"'],
+        '“' => &['”'],
+        '„' => &['“', '”'],
+        '「' => &['」'],
+        '『' => &['』'],
+        '«' => &['»'],
+        '»' => &['«'],
+        '\'' => &['\''],
+        '‘' => &['’'],
         _ => return None,
     })
 }
@@ -149,6 +152,10 @@ mod tests {
         for (prompt, speech) in [
             ("She says \"We go home.\" and \"Now!\"", &["We go home.", "Now!"][..]),
             ("Er sagt „Nach Hause” und “home”", &["Nach Hause", "home"]),
+            ("Sie sagt: „Wir gehen nach Hause.“ Er: „Jetzt!“", &["Wir gehen nach Hause.", "Jetzt!"]),
+            ("„Hallo“, sagt sie. Dann ruft er “Now!”", &["Hallo", "Now!"]),
+            ("»Wir gehen.« Er: »Jetzt!«", &["Wir gehen.", "Jetzt!"]),
+            ("« Bonsoir », puis « Viens ! »", &["Bonsoir", "Viens !"]),
             ("彼女は「今日は良い天気です」と言う", &["今日は良い天気です"]),
             ("Il dit « Bonsoir »", &["Bonsoir"]),
             ("The dogs' bowls and the cats' beds, rock 'n' roll, the '90s", &[]),

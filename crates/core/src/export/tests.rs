@@ -49,7 +49,7 @@ fn markers_stand_in_their_own_event_of_a_list() {
         length: Frames(1),
         name: "Ende „schön“".to_owned(),
         note: String::new(),
-        colour: Colour::Magenta,
+        colour: Colour::Green,
     };
     timeline.markers.push(Marker { frame: Frames(86_591), ..end.clone() });
     timeline.markers.push(end);

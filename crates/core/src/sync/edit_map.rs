@@ -26,6 +26,8 @@ pub const MOST_PAUSE: Samples = Samples(4800);
 pub const FADE: Samples = Samples(240);
 /// How much earlier than it fits best a phrase that was heard is laid, to end with the clip: at most 100 ms.
 pub const MOST_PULL: Samples = Samples(4800);
+/// How much later than it fits best a phrase that was heard is laid, behind the one before it: at most 0.5 s.
+pub const MOST_PUSH: Samples = Samples(24_000);
 /// How much longer or shorter a phrase may be made, in hundredths of its length: 4 %.
 pub const MOST_STRETCH_PERCENT: u64 = 4;
 
@@ -108,7 +110,7 @@ pub enum Why {
         /// The samples of it that would be lost.
         lost: Samples,
     },
-    /// It was not heard, and where it was asked for another phrase lies, or one that comes after it.
+    /// Where it was heard, or else asked for, another phrase of its recording lies, or one that comes after it.
     InTheWay,
 }
 

@@ -1,10 +1,12 @@
 //! Chooses among the places where each phrase may be, so that phrases keep their order.
 
 use super::spectra::Moment;
-use super::track::{self, BLOCK, Fit};
+use super::track::{self, BLOCK, Fit, Render};
 
 /// Places that are kept for a phrase.
 const KEPT: usize = 6;
+/// Pairs of a block and a place that are held at once, in five bytes each: 84 MB.
+const MOST: usize = 1 << 24;
 /// What a place must score to be worth a thought.
 const LEAST: f32 = 0.15;
 /// Rough moments by which a place may be away from where it was expected at no cost: 0.6 s.
@@ -32,9 +34,10 @@ impl Candidate {
 }
 
 /// The best places of a phrase that do not overlap by half.
-pub(super) fn candidates(phrase: &[Moment], render: &[Moment], wanted: i64) -> Vec<Candidate> {
+pub(super) fn candidates(phrase: &[Moment], render: &Render, wanted: i64) -> Vec<Candidate> {
     let blocks = phrase.len().div_ceil(BLOCK);
-    let Some(count) = render.len().checked_sub(BLOCK).filter(|count| blocks > 0 && *count > phrase.len() / 2) else {
+    let room = render.moments.len().checked_sub(BLOCK).filter(|count| blocks > 0 && *count > phrase.len() / 2);
+    let Some(count) = room.filter(|count| count.saturating_mul(blocks) <= MOST) else {
         return Vec::new();
     };
     let tracks = track::follow(phrase, render, vec![0; blocks], count);

@@ -9,6 +9,19 @@ const CHANGE: f32 = 0.02;
 /// What is added to a block's energies, so that near silence proves nothing.
 const FAINT: f32 = 8.0;
 
+/// A render, and how strong each of its moments is.
+pub(super) struct Render {
+    pub(super) moments: Vec<Moment>,
+    energies: Vec<f32>,
+}
+
+impl Render {
+    pub(super) fn new(moments: Vec<Moment>) -> Render {
+        let energies = moments.iter().map(|moment| dot(moment, moment)).collect();
+        Render { moments, energies }
+    }
+}
+
 /// How one phrase fits at one place.
 #[derive(Debug, Clone)]
 pub(super) struct Fit {
@@ -35,15 +48,14 @@ pub(super) struct Tracks {
 
 /// Follows the moments of a phrase through a render. `lows` says for each block the first place that is
 /// tried, `count` how many are, all of them inside the render.
-pub(super) fn follow(phrase: &[Moment], render: &[Moment], lows: Vec<usize>, count: usize) -> Tracks {
-    let energies: Vec<f32> = render.iter().map(|moment| dot(moment, moment)).collect();
+pub(super) fn follow(phrase: &[Moment], render: &Render, lows: Vec<usize>, count: usize) -> Tracks {
     let mut scores = vec![0.0; count];
     let mut steps = Vec::new();
     let mut all = Vec::new();
     let mut weight = 0.0;
     for (block, moments) in phrase.chunks(BLOCK).enumerate() {
         let low = lows[block];
-        let likeness = likeness(moments, render, &energies, low, count);
+        let likeness = likeness(moments, render, low, count);
         let energy: f32 = moments.iter().map(|moment| dot(moment, moment)).sum();
         let share = energy.sqrt() * (moments.len() as f32 / BLOCK as f32);
         weight += share;
@@ -77,13 +89,13 @@ fn advance(scores: &[f32], moved: isize, cost: f32) -> (Vec<f32>, Vec<u8>) {
 }
 
 /// How like each of `count` places from `low` on is to a block.
-fn likeness(block: &[Moment], render: &[Moment], energies: &[f32], low: usize, count: usize) -> Vec<f32> {
+fn likeness(block: &[Moment], render: &Render, low: usize, count: usize) -> Vec<f32> {
     let mut both = vec![0.0; count];
     let mut theirs = vec![0.0; count];
     let mut ours = FAINT;
     for (at, moment) in block.iter().enumerate() {
         ours += dot(moment, moment);
-        let places = render[low + at..].iter().zip(&energies[low + at..]);
+        let places = render.moments[low + at..].iter().zip(&render.energies[low + at..]);
         for ((both, theirs), (place, energy)) in both.iter_mut().zip(&mut theirs).zip(places) {
             *both += dot(moment, place);
             *theirs += energy;

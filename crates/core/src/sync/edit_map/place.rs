@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    EditEvent, EditMap, FADE, LeftOut, MOST_PAUSE, MOST_PULL, MOST_STRETCH_PERCENT, Mode, PhraseSync, Why, apart,
+    EditEvent, EditMap, FADE, LeftOut, MOST_PAUSE, MOST_PULL, MOST_PUSH, MOST_STRETCH_PERCENT, Mode, PhraseSync, Why,
+    apart,
 };
 use crate::time::{Samples, TimeRange};
 
@@ -71,7 +72,7 @@ fn lay_heard(track: &mut [Phrase], clip: Samples, mode: Mode, left: &mut Vec<Lef
                 free = place.words.end.0;
                 phrase.place = Some(place);
             }
-            Err(lost) => left.push(left_out(phrase.index, &phrase.sync, Why::PastTheEnd { lost })),
+            Err(why) => left.push(left_out(phrase.index, &phrase.sync, why)),
         }
     }
 }
@@ -89,17 +90,20 @@ fn laid_length(source: u64, heard: u64, mode: Mode) -> u64 {
 }
 
 /// Lays `length` samples around the middle of where they were heard, at or after `free` and whole before `clip`.
-/// Else the samples that would be lost.
-fn fit(heard: TimeRange<Samples>, length: u64, free: u64, clip: u64) -> Result<Place, Samples> {
+/// Else why that cannot be.
+fn fit(heard: TimeRange<Samples>, length: u64, free: u64, clip: u64) -> Result<Place, Why> {
     let (from, to, length) = (i128::from(heard.start.0), i128::from(heard.end.0), i128::from(length));
     let (free, clip) = (i128::from(free), i128::from(clip));
     let best = (from + to - length).div_euclid(2);
     let mut start = best.max(free);
+    if start - best > i128::from(MOST_PUSH.0) {
+        return Err(Why::InTheWay);
+    }
     if start + length > clip {
         let back = clip - length;
         if back < free || best - back > i128::from(MOST_PULL.0) {
             let lost = (start + length - clip).min(length);
-            return Err(Samples(u64::try_from(lost).unwrap_or(u64::MAX)));
+            return Err(Why::PastTheEnd { lost: Samples(u64::try_from(lost).unwrap_or(u64::MAX)) });
         }
         start = back;
     }
