@@ -199,7 +199,6 @@ fn nothing_that_a_cut_is_made_of_is_written_over_and_nothing_stale_stays() {
     let list = std::fs::read_to_string(root.join("shots.toml")).unwrap();
     std::fs::write(root.join("shots.toml"), format!("{list}[[shot]]\nid = \"B\"\nprompt = \"b\"\n")).unwrap();
     std::fs::remove_file(stem("REF1.R")).unwrap();
-    done(&["run", "--split", "--stretch", "--no-finish", "--budget", "0.01", "--progress", "none"], 8);
     let err = done(&["stems", "shots.toml", "--out", "second"], 8);
     assert!(err.contains("B has no finished take"), "{err}");
 }

@@ -62,7 +62,7 @@ fn markers_stand_in_their_own_event_of_a_list() {
             "* LOC: 01:00:00:12 YELLOW  ADR MA101",
             "003  S1B      V     C        00:00:00:00 00:00:04:00 01:00:04:00 01:00:08:00",
             "* LOC: 01:00:04:00 YELLOW  ADR MA102",
-            "* LOC: 01:00:07:23 MAGENTA Ende _sch_n_",
+            "* LOC: 01:00:07:23 GREEN   Ende _sch_n_",
         ]
     );
     let lost: Vec<&str> = list.losses.iter().filter(|loss| loss.clip == "all").map(|loss| loss.what.as_str()).collect();
