@@ -34,7 +34,7 @@ pub(crate) fn write(
     make_folder(folder)?;
     let inputs = files_of(project, &takes);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-    for file in names.all() {
+    for file in names.there() {
         refuse_overwrite(&folder.join(file), force, &inputs)?;
     }
     let reel = Reel::new(&timeline, &takes, &names, wishes)

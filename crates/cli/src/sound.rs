@@ -157,8 +157,15 @@ impl Names {
         }
     }
 
+    /// What stands there of all the files that a clip may get.
+    pub(crate) fn there(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let there: BTreeSet<std::ffi::OsString> = entries.map(|entry| entry.file_name()).collect();
+        self.all().into_iter().filter(|file| there.contains(std::ffi::OsStr::new(file))).collect()
+    }
+
     /// Every file that a clip may get.
-    pub(crate) fn all(&self) -> Vec<String> {
+    fn all(&self) -> Vec<String> {
         let roles = [Role::Mix, Role::Guide, Role::Dialogue, Role::MusicEffects, Role::Laid];
         let stems = roles.into_iter().chain((1..=MOST_SUPPLIED).map(Role::Reference)).map(|role| self.file(role));
         stems
@@ -172,7 +179,7 @@ impl Names {
     /// Removes what an earlier call wrote and this one did not: it would be taken for a part of it.
     pub(crate) fn clear(&self, written: &[StemFacts]) -> std::io::Result<()> {
         let kept: BTreeSet<&String> = written.iter().flat_map(StemFacts::files).map(|(file, _)| file).collect();
-        for file in self.all().iter().filter(|file| !kept.contains(file)) {
+        for file in self.there().iter().filter(|file| !kept.contains(file)) {
             let path = self.folder.join(file);
             if is_ours(&path) {
                 std::fs::remove_file(path)?;

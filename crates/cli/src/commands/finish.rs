@@ -224,10 +224,10 @@ fn clear(folder: &Path) -> std::io::Result<()> {
     names(folder).clear(&[])
 }
 
-/// Every file that a clip's folder may get.
+/// The files that a clip's folder may get, of stems those that stand there.
 fn outputs(arguments: &Arguments, folder: &Path) -> Vec<String> {
     let pictures = arguments.pictures.then(|| "pictures".to_owned());
-    OUTPUTS.iter().map(|file| (*file).to_owned()).chain(names(folder).all()).chain(pictures).collect()
+    OUTPUTS.iter().map(|file| (*file).to_owned()).chain(names(folder).there()).chain(pictures).collect()
 }
 
 /// A built-in profile, or that of a file.

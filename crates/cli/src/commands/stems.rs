@@ -69,7 +69,7 @@ fn clip(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let names = Names { folder: arguments.out.clone(), prefix: stem, short: false };
     let inputs: Vec<&Path> =
         std::iter::once(&arguments.input).chain(&arguments.reference).map(PathBuf::as_path).collect();
-    for file in names.all() {
+    for file in names.there() {
         refuse_overwrite(&names.folder.join(file), arguments.force, &inputs)?;
     }
     let info = measure_whole(&arguments.input)
