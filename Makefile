@@ -34,7 +34,7 @@ lint: deps
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny check bans licenses sources
 
-bench: deps
+bench: deps $(PYTHON)
 	command -v hyperfine >/dev/null || $(SUDO) apt-get install -y hyperfine
 	$(CARGO) build --release --locked --package seedpost-cli
 	$(CARGO) build --release --locked --package seedpost-media --example floor
@@ -44,6 +44,8 @@ bench: deps
 	python3 crates/cli/benches/sound.py $(RELEASE) target/release/examples/ears
 	python3 crates/cli/benches/assets.py $(RELEASE)
 	python3 crates/cli/benches/takes.py $(RELEASE)
+	$(CARGO) build --release --locked --package seedpost-core --example exports
+	python3 crates/cli/benches/exports.py target/release/examples/exports $(PYTHON)
 
 SECONDS = 600
 

@@ -23,6 +23,8 @@ mod shown;
 
 mod source;
 
+pub mod stamp;
+
 pub mod transcode;
 
 /// Says why FFmpeg could not do it.

@@ -15,6 +15,7 @@ use ffmpeg_next::util::error::EINVAL;
 use ffmpeg_next::{Packet, Rational, format, media};
 
 use crate::source::{Clock, Source, is_decodable};
+use crate::stamp::{Mark, Pace};
 use crate::transcode::Stop;
 use crate::transcode::sound::{HERTZ, Sound, Span};
 use crate::transcode::target::Target;
@@ -57,7 +58,25 @@ pub struct Picture {
 /// `Request` where the container does not take the picture or the sound, the source is cut short, or the picture that
 /// was written is not the one that was read; else what FFmpeg or the disk said. A partial file may be left.
 pub fn write(source: &Path, out: &Path, fate: Fate) -> Result<Picture, AvError> {
+    copy(source, out, &Manner { fate, mark: None, pace: None })
+}
+
+/// How a file is wrapped anew.
+pub(crate) struct Manner {
+    pub(crate) fate: Fate,
+    /// A label and a reel in place of the source's own.
+    pub(crate) mark: Option<Mark>,
+    /// New times of a picture that is slowed.
+    pub(crate) pace: Option<Pace>,
+}
+
+/// As [`write()`], in more ways.
+pub(crate) fn copy(source: &Path, out: &Path, manner: &Manner) -> Result<Picture, AvError> {
+    let fate = manner.fate;
     let mut source = Source::open_first(source)?;
+    if let (Some(mark), None) = (&manner.mark, &manner.pace) {
+        mark.check_rate(&source)?;
+    }
     let first = source.input.streams().find(|stream| stream.parameters().medium() == media::Type::Audio);
     let first = first.map(|stream| (stream.index(), is_decodable(&stream)));
     match (fate, first) {
@@ -65,23 +84,29 @@ pub fn write(source: &Path, out: &Path, fate: Fate) -> Result<Picture, AvError> 
         (Fate::Encode, Some(_)) => source.add_sound()?,
         (Fate::Drop, _) | (_, None) => {}
     }
-    let mut writing = Writing::begin(&source, out, fate)?;
+    let mut writing = Writing::begin(&source, out, manner)?;
     let mut read = Digest::new(Form::of_source(&source)?);
     while let Some(packet) = source.read()? {
         writing.take(packet, &mut read)?;
     }
     writing.end()?;
     boxes::patch(out, &facts::Shown::of(&source)?)?;
-    if read.is_written_as(&read_back(out)?) {
+    if manner.mark.is_some() {
+        boxes::fit_timecode(out)?;
+    }
+    if read.is_written_as(&read_back(out, manner.mark.as_ref())?) {
         Ok(Picture { packets: read.packets, sha256: read.sha256() })
     } else {
         Err(AvError::Request("the container does not take its picture as it is"))
     }
 }
 
-/// What the first picture of a written file has.
-fn read_back(path: &Path) -> Result<Digest, AvError> {
+/// What the first picture of a written file has, which was to be marked.
+fn read_back(path: &Path, mark: Option<&Mark>) -> Result<Digest, AvError> {
     let mut written = Source::open_first(path)?;
+    if mark.is_some_and(|mark| !mark.is_in(&written.input)) {
+        return Err(AvError::Request("the container does not take this timecode or reel"));
+    }
     let mut digest = Digest::new(Form::of_written(&written)?);
     while let Some(packet) = written.read()? {
         if packet.stream() == written.video {
@@ -92,9 +117,12 @@ fn read_back(path: &Path) -> Result<Digest, AvError> {
 }
 
 /// The clock whose zero becomes the beginning: the source's own, or where its first stream begins if that is later, as
-/// in transport streams.
-fn beginning(source: &Source) -> Result<Clock, AvError> {
+/// in transport streams. A label belongs to the first picture, so that is where a marked file begins.
+fn beginning(source: &Source, mark: Option<&Mark>) -> Result<Clock, AvError> {
     let picture = source.clock;
+    if mark.is_some() {
+        return Ok(Clock { zero: picture.zero.max(0), ..picture });
+    }
     let sound = source.input.streams().best(media::Type::Audio).map(|stream| Clock::of(&stream)).transpose()?;
     let first = match sound {
         Some(sound) if picture.sample(sound.zero, sound.base, 1_000_000) < 0 => sound,
@@ -116,6 +144,8 @@ struct Track {
     latest: Option<i64>,
     /// The first packets, as long as it is not known when they are decoded.
     waiting: Vec<Packet>,
+    /// New times of its packets.
+    pace: Option<Pace>,
 }
 
 impl Track {
@@ -132,11 +162,23 @@ impl Track {
             length,
             latest: None,
             waiting: Vec::new(),
+            pace: None,
         })
     }
 
+    /// Gives its packets new times.
+    fn paced(self, pace: Option<Pace>) -> Track {
+        match pace {
+            Some(pace) => Track { base: pace.base(), shift: 0, length: 1, pace: Some(pace), ..self },
+            None => self,
+        }
+    }
+
     /// Writes a packet of it, once the time is known at which it is decoded.
-    fn send(&mut self, file: &mut format::context::Output, packet: Packet) -> Result<(), AvError> {
+    fn send(&mut self, file: &mut format::context::Output, mut packet: Packet) -> Result<(), AvError> {
+        if let Some(pace) = &mut self.pace {
+            pace.place(&mut packet)?;
+        }
         let is_known = packet.dts().is_some() || self.latest.is_some();
         self.waiting.push(packet);
         if is_known || self.waiting.len() >= MAX_WAITING { self.flush(file) } else { Ok(()) }
@@ -205,19 +247,27 @@ fn stated_end(stream: &format::stream::Stream<'_>, zero: Clock) -> Option<u64> {
     u64::try_from(end.saturating_sub(zero.zero.rescale(zero.base, hertz))).ok().filter(|end| *end > 0)
 }
 
+/// All of a sound.
+fn whole(stream: &format::stream::Stream<'_>, zero: Clock) -> Span {
+    let total = stated_end(stream, zero).unwrap_or(MAX_SAMPLES);
+    Span { clock: zero, begin: 0, total, is_filled: false, is_stereo: true, hertz: HERTZ }
+}
+
 impl Writing {
-    fn begin(source: &Source, out: &Path, fate: Fate) -> Result<Writing, AvError> {
+    fn begin(source: &Source, out: &Path, manner: &Manner) -> Result<Writing, AvError> {
         // What one container calls a codec may mean nothing in another; where FFmpeg can do without, it is left out.
         let mut refused = None;
         for (picture, sound) in [(false, false), (true, false), (false, true), (true, true)] {
-            match Writing::attempt(source, out, fate, (picture, sound)) {
+            match Writing::attempt(source, out, manner, (picture, sound)) {
                 Err(AvError::Ffmpeg(
                     error @ (ffmpeg_next::Error::InvalidData | ffmpeg_next::Error::Other { errno: EINVAL }),
                 )) => refused = Some(error),
                 other => return other,
             }
         }
-        let is_sound = fate == Fate::Copy && source.audio.is_some() && Writing::begin(source, out, Fate::Drop).is_ok();
+        let silent = Manner { fate: Fate::Drop, mark: None, pace: None };
+        let is_copied = manner.fate == Fate::Copy && source.audio.is_some();
+        let is_sound = is_copied && Writing::begin(source, out, &silent).is_ok();
         Err(match refused {
             Some(_) if is_sound => AvError::Request("this container does not take its sound"),
             _ => AvError::Request("this container does not take its picture"),
@@ -225,35 +275,40 @@ impl Writing {
     }
 
     /// Begins a file whose picture and sound are named anew, or named as in the source.
-    fn attempt(source: &Source, out: &Path, fate: Fate, anew: (bool, bool)) -> Result<Writing, AvError> {
-        let zero = beginning(source)?;
+    fn attempt(source: &Source, out: &Path, manner: &Manner, anew: (bool, bool)) -> Result<Writing, AvError> {
+        let Manner { fate, ref mark, pace } = *manner;
+        let zero = beginning(source, mark.as_ref())?;
         let is_mov = out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("mov"));
         let mut target = Target::create(out, if is_mov { "mov" } else { "mp4" }, u64::MAX)?;
         let picture = source.picture()?;
         let to = facts::add(&mut target.file, &picture, source, anew.0)?;
-        let picture = Track::of(&picture, to, zero)?;
+        facts::name(&mut target.file, to, &picture, mark.as_ref());
+        let picture = Track::of(&picture, to, zero)?.paced(pace);
         let (mut sound, mut coder) = (None, None);
         match source.audio.and_then(|index| source.input.stream(index)) {
             Some(stream) if fate == Fate::Copy => {
                 let to = facts::add(&mut target.file, &stream, source, anew.1)?;
+                facts::name(&mut target.file, to, &stream, None);
                 sound = Some(Track::of(&stream, to, zero)?);
             }
             Some(stream) if fate == Fate::Encode => {
-                let total = stated_end(&stream, zero).unwrap_or(MAX_SAMPLES);
-                let span = Span { clock: zero, begin: 0, total, is_filled: false, is_stereo: true };
+                let span = pace.map_or_else(|| Ok(whole(&stream, zero)), |pace| pace.span_of(&stream))?;
                 let to = target.file.nb_streams() as usize;
                 coder = Some((stream.index(), Sound::add(&mut target, source, stream.index(), span)?));
-                facts::name(&mut target.file, to, &stream);
+                facts::name(&mut target.file, to, &stream, None);
             }
             _ => {}
         }
-        facts::tell(&mut target.file, source, zero)?;
+        facts::tell(&mut target.file, source, zero, manner)?;
         let other = match (&sound, &coder) {
             (Some(sound), _) => sound.base.denominator(),
             (None, Some(_)) => HERTZ.cast_signed(),
             (None, None) => 1,
         };
         let own = picture.base.denominator();
+        // The clock of a timecode track is that of the picture, so that has to know its frames.
+        let labels = mark.as_ref().map_or(1, |mark| mark.frame().denominator());
+        let own = common(own, labels).ok_or(AvError::Request("its clock cannot count this timecode"))?;
         // What an edit list says is rounded to the movie's clock, so that one has to know the ticks of both tracks.
         let clocks = [("video_track_timescale", own), ("movie_timescale", common(own, other).unwrap_or(own))];
         target.begin(&clocks.map(|(name, clock)| (name, clock.to_string())))?;

@@ -172,7 +172,7 @@ pub(crate) fn ticks(base: Rational) -> Result<Rational, AvError> {
 }
 
 /// The clock of a picture, in ticks of its stream.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     /// The tick at which the picture begins.
     pub(crate) zero: i64,

@@ -79,7 +79,8 @@ impl Copy<'_> {
             samples.map(|samples| samples.0).ok_or(AvError::Request("a copy cannot last that long"))
         };
         let begin = i64::try_from(samples(self.start)?).unwrap_or(i64::MAX);
-        Ok(Span { clock: source.clock, begin, total: samples(self.frames)?, is_filled: true, is_stereo: false })
+        let total = samples(self.frames)?;
+        Ok(Span { clock: source.clock, begin, total, is_filled: true, is_stereo: false, hertz: sound::HERTZ })
     }
 
     /// Bits a second of picture that keep the file within its limit, with half a second in the rate buffer.

@@ -12,6 +12,8 @@ mod export;
 
 mod finish;
 
+mod import;
+
 mod lane;
 
 mod plan;
@@ -39,8 +41,6 @@ mod turnover;
 mod verify;
 
 use std::path::PathBuf;
-
-pub(crate) use turnover::{SelectedTake, cut, missing, selected, tell_missing};
 
 use clap::{Args, Parser, Subcommand};
 use seedpost_core::shot::ProviderName;
@@ -124,9 +124,17 @@ enum Command {
         after_help = "Example:\n  seedpost sync clip.mp4 --reference line.wav --plot sync.svg\n  seedpost sync shots.toml SC010_SH020_T01 --edits edits.csv\n\nExit code 4 where a phrase is more than --sync-fail frames off."
     )]
     Sync(sync::Arguments),
-    /// Write the cut as EDL or OTIO, with paths to the project's own media.
-    #[command(after_help = "Example:\n  seedpost export shots.toml --format otio --out cut/")]
+    /// Write the cut in the forms that editors' and sound people's programs open, with the list of what each could not
+    /// carry.
+    #[command(
+        after_help = "Example:\n  seedpost export shots.toml --for resolve --stamp --out cut/\n  seedpost export shots.toml --all --conform 23.976 --out cut_23976/"
+    )]
     Export(export::Arguments),
+    /// Take an editor's recut back: tell what was changed, and cut as it says from then on.
+    #[command(
+        after_help = "Example:\n  seedpost import recut.otio\n  seedpost import recut.edl --handles 24 --dry-run --json\n  seedpost import --list-order"
+    )]
+    Import(import::Arguments),
     /// Build the package for sound: pictures, stems, timelines, checksums.
     #[command(after_help = "Example:\n  seedpost turnover shots.toml")]
     Turnover(List),
@@ -184,7 +192,8 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Lane(arguments) => lane::run(&arguments, json),
         Command::Stems(arguments) => stems::run(&arguments, json),
         Command::Sync(arguments) => sync::run(&arguments, json),
-        Command::Export(arguments) => export::run(&arguments, json),
+        Command::Export(arguments) => export::run(&arguments, json, cli.progress),
+        Command::Import(arguments) => import::run(&arguments, json),
         Command::Turnover(list) => turnover::run(&list, json),
         Command::Verify(arguments) => verify::run(&arguments, json),
         Command::Serve(arguments) => serve::run(&arguments),

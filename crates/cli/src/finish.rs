@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assets::measure_whole;
 use crate::clip::{self, Content, Order};
-use crate::commands::SelectedTake;
+use crate::cut::SelectedTake;
 use crate::output::{Exit, Failure};
 use crate::prepare::Prepared;
 use crate::project::{Project, digest, digest_text, open_plain, write_whole};
@@ -328,7 +328,8 @@ fn is_enough(folder: &Path, facts: &Facts, from: &Inputs, deep: bool, wishes: Wi
     facts.from == *from && looked && listened && stems.chain([&facts.picture]).all(|file| folder.join(file).is_file())
 }
 
-fn label(project: &Project, job: &Job<'_>, record_start: Frames, origin: &str) -> Label {
+/// What the stems of a take that begins at a frame since midnight say of themselves.
+pub(crate) fn label(project: &Project, job: &Job<'_>, record_start: Frames, origin: &str) -> Label {
     let start = project.list.start;
     let shot = &job.prepared.shot;
     let stamp = i64::try_from(job.state.delivered_ms)

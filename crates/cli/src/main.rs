@@ -4,9 +4,15 @@ mod assets;
 
 mod batch;
 
+mod bundle;
+
 mod clip;
 
 mod commands;
+
+mod copies;
+
+mod cut;
 
 mod door;
 
@@ -29,6 +35,8 @@ mod prices;
 mod progress;
 
 mod project;
+
+mod recut;
 
 mod reel;
 

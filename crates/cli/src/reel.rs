@@ -13,8 +13,8 @@ use seedpost_media::loudness::Meter;
 use seedpost_media::wav::{Label, Stem};
 use seedpost_media::{MediaError, wav};
 
-use crate::commands::{SelectedTake, cut, missing, selected};
-use crate::finish::{file_of, files_of};
+use crate::cut::{SelectedTake, cut, missing, own_media, selected};
+use crate::finish::files_of;
 use crate::output::{Exit, Failure};
 use crate::project::{Project, digest, digest_text, make_folder, open_plain, refuse_overwrite, write_whole};
 use crate::sound::{self, Maker, Names, StemFacts, Wishes};
@@ -29,7 +29,7 @@ pub(crate) fn write(
 ) -> Result<(Vec<StemFacts>, Vec<String>), Failure> {
     let _lock = project.lock()?;
     let takes = selected(project, None)?;
-    let timeline = cut(project, &takes, |take, file| file_of(project, take, file).to_string_lossy().into_owned())?;
+    let timeline = cut(project, &takes, own_media(project))?;
     let names = Names { folder: folder.to_owned(), prefix: safe_title(&project.list.title), short: false };
     make_folder(folder)?;
     let inputs = files_of(project, &takes);
@@ -50,14 +50,17 @@ pub(crate) fn write(
     if force {
         names.clear(&stems).map_err(|error| Failure::disk("replace stems in", folder, &error))?;
     }
-    Ok((stems, missing(project, &timeline)))
+    Ok((stems, missing(project, &takes)))
 }
 
 /// A reel in the making.
 struct Reel<'a> {
     timeline: &'a Timeline,
     names: &'a Names,
+    /// Where each clip lies in the reel.
     places: Vec<TimeRange<Samples>>,
+    /// Which samples of its stems are there.
+    used: Vec<TimeRange<Samples>>,
     length: Samples,
     takes: &'a [SelectedTake],
     /// Where someone speaks, in the reel's samples.
@@ -74,20 +77,21 @@ impl Reel<'_> {
         wishes: Wishes,
     ) -> Option<Reel<'a>> {
         let places = timeline.places()?;
-        let speech = places.iter().zip(takes).flat_map(|(place, take)| {
-            take.phrases().iter().map(|range| TimeRange {
-                start: Samples(place.start.0 + range.start.0),
-                end: Samples((place.start.0 + range.end.0).min(place.end.0)),
-            })
+        let used = timeline.clips.iter().map(|clip| timeline.within_stems(clip)).collect::<Option<Vec<_>>>()?;
+        let spoken = timeline.clips.iter().zip(&places).zip(&used).flat_map(|((clip, place), used)| {
+            let take = takes.iter().find(|take| take.take == clip.take);
+            let phrases = take.map_or(&[][..], SelectedTake::phrases);
+            phrases.iter().filter_map(|range| placed(*range, *used, *place))
         });
         Some(Reel {
             timeline,
             names,
             takes,
             length: places.last()?.end,
-            speech: speech.collect(),
+            speech: spoken.collect(),
             label: label(timeline)?,
             places,
+            used,
             wishes,
         })
     }
@@ -127,12 +131,17 @@ impl Reel<'_> {
     /// Every clip's stem at its place, and silence where it has none.
     fn fill<W: std::io::Write>(&self, role: Role, stem: &mut Stem<W>) -> Result<Loudness, MediaError> {
         let mut meter = Meter::new(SampleRate::HZ_48000.hertz(), wav::MAX_CHANNELS)?.for_speech();
-        for (clip, place) in self.timeline.clips.iter().zip(&self.places) {
+        let mut free = 0;
+        for ((clip, place), used) in self.timeline.clips.iter().zip(&self.places).zip(&self.used) {
+            let gap = place.start.0.saturating_sub(free);
+            silence(gap, &mut meter)?;
+            stem.silence(Samples(gap))?;
+            free = place.end.0;
             let mut left = place.length().0;
             let own = clip.stems.iter().find(|stem| holds(role, stem.role));
             if let Some(own) = own {
-                let all = TimeRange { start: Samples(0), end: Samples(left) };
-                each(open_plain(&PathBuf::from(&own.file))?, all, &mut |block| {
+                let used = TimeRange { start: used.start, end: Samples(used.start.0 + left) };
+                each(open_plain(&PathBuf::from(&own.file))?, used, &mut |block| {
                     left -= block.first().map_or(0, |plane| plane.len() as u64).min(left);
                     meter.add(block)?;
                     stem.add(block)
@@ -148,6 +157,17 @@ impl Reel<'_> {
 /// Whether a reel's stem has a take's. A guide is for working against: it has what is delivered as rendered too.
 fn holds(reel: Role, own: Role) -> bool {
     own == reel || (reel == Role::Guide && own == Role::Mix)
+}
+
+/// Where a phrase of a take lies in the reel, as far as it is there.
+fn placed(
+    phrase: TimeRange<Samples>,
+    used: TimeRange<Samples>,
+    place: TimeRange<Samples>,
+) -> Option<TimeRange<Samples>> {
+    let (start, end) = (phrase.start.max(used.start), phrase.end.min(used.end));
+    let place = |sample: Samples| Samples((place.start.0 + sample.0 - used.start.0).min(place.end.0));
+    (start < end).then(|| TimeRange { start: place(start), end: place(end) })
 }
 
 fn silence(mut left: u64, meter: &mut Meter) -> Result<(), MediaError> {

@@ -213,7 +213,7 @@ pub(crate) fn label(base: &Label, role: Role, file: &str, treatment: &str) -> La
     }
 }
 
-fn unique_id(clip: &str, file: &str) -> String {
+pub(crate) fn unique_id(clip: &str, file: &str) -> String {
     digest_text(&format!("{clip} {file}")).chars().take(32).collect()
 }
 
@@ -372,15 +372,8 @@ impl Maker<'_> {
         let role = stem.role();
         let base = label(self.label, role, &stem.file, &stem.treatment);
         let files = sides(&stem.file);
-        let labels: Vec<Label> = side_labels(&base, &files, role);
-        let outs = files.iter().map(|file| Pending::begin(&self.names.folder.join(file)));
-        let outs: Vec<Pending> = outs.collect::<Result<_, _>>()?;
-        let mut writers: Vec<_> = outs.iter().map(Pending::writer).collect();
-        let sides = writers.iter_mut().zip(&labels).collect();
-        stems::split(open_plain(&self.names.folder.join(&stem.file))?, sides, self.length)?;
-        writers.into_iter().try_for_each(|mut writer| writer.flush())?;
-        for (out, file) in outs.into_iter().zip(files) {
-            out.keep(0o644)?;
+        write_sides(&self.names.folder.join(&stem.file), &self.names.folder, &files, role, self.length, &base)?;
+        for file in files {
             let sha256 = digest(&self.names.folder.join(&file))?.0;
             stem.sides.push(Side { file, sha256 });
         }
@@ -388,8 +381,26 @@ impl Maker<'_> {
     }
 }
 
+/// Writes the two sides of a stem as files of one channel in a folder; `base` is what the stem says of itself.
+pub(crate) fn write_sides(
+    stem: &Path,
+    folder: &Path,
+    files: &[String; 2],
+    role: Role,
+    length: Samples,
+    base: &Label,
+) -> Result<(), MediaError> {
+    let labels = side_labels(base, files, role);
+    let outs = files.iter().map(|file| Pending::begin(&folder.join(file)));
+    let outs: Vec<Pending> = outs.collect::<Result<_, _>>()?;
+    let mut writers: Vec<_> = outs.iter().map(Pending::writer).collect();
+    stems::split(open_plain(stem)?, writers.iter_mut().zip(&labels).collect(), length)?;
+    writers.into_iter().try_for_each(|mut writer| writer.flush())?;
+    Ok(outs.into_iter().try_for_each(|out| out.keep(0o644))?)
+}
+
 /// The files of a stem's sides.
-fn sides(stem: &str) -> [String; 2] {
+pub(crate) fn sides(stem: &str) -> [String; 2] {
     let name = stem.trim_end_matches(".wav");
     [format!("{name}.L.wav"), format!("{name}.R.wav")]
 }

@@ -65,8 +65,8 @@ fn the_package_is_checked(root: &Path, package: &Path) {
 
 fn the_cut_can_be_exported(root: &Path) {
     let files = json(root, &["export", "--out", "cut"]);
-    // Three timelines, and the cues twice.
-    assert_eq!(files["files"].as_array().unwrap().len(), 5);
+    // Ten timelines, the cues three times, and the losses.
+    assert_eq!(files["files"].as_array().unwrap().len(), 14);
     let (code, _, err) = run(root, &["export", "--out", "cut"]);
     assert_eq!(code, 2);
     assert!(err.contains("exists") && err.contains("--force"), "{err}");

@@ -36,7 +36,9 @@ pub struct Spoken<'a> {
     pub heard_language: Option<&'a str>,
     /// The frame since midnight at which it begins in the cut.
     pub record_start: Frames,
-    /// How long it is.
+    /// The first frame of the take that is in the cut.
+    pub from: Frames,
+    /// How long it is there.
     pub frames: Frames,
     /// Whether anybody listened for speech: else what the shot should say is a cue where its sound is replaced anyway.
     pub listened: bool,
@@ -224,8 +226,9 @@ fn drafts_of(spoken: &Spoken<'_>, rate: FrameRate, tolerance: Tolerance) -> Vec<
 
 /// Where someone speaks: what was heard as speech, and what of the recordings was heard elsewhere.
 fn phrases(spoken: &Spoken<'_>, rate: FrameRate) -> Vec<TimeRange<Samples>> {
-    let end = rate.samples(spoken.frames, SampleRate::HZ_48000, Rounding::Up).unwrap_or_default();
-    let inside = |range: &TimeRange<Samples>| range.start < range.end && range.start < end;
+    let sample = |frame| rate.samples(Frames(frame), SampleRate::HZ_48000, Rounding::Up).unwrap_or_default();
+    let (first, end) = (sample(spoken.from.0), sample(spoken.from.0.saturating_add(spoken.frames.0)));
+    let inside = |range: &TimeRange<Samples>| range.start < range.end && range.start < end && range.end > first;
     let mut phrases: Vec<TimeRange<Samples>> = spoken.phrases.iter().copied().filter(inside).collect();
     for found in spoken.sync.iter().filter_map(PhraseSync::heard).filter(inside) {
         if !phrases.iter().any(|phrase| overlap(*phrase, found)) {
@@ -277,8 +280,8 @@ fn same_language(one: &str, other: &str) -> bool {
 fn record(spoken: &Spoken<'_>, phrase: TimeRange<Samples>, rate: FrameRate) -> Option<TimeRange<Frames>> {
     let last = spoken.frames.0.checked_sub(1)?;
     let frames = |samples, rounding| rate.frames(samples, SampleRate::HZ_48000, rounding).unwrap_or(Frames(u64::MAX));
-    let start = frames(phrase.start, Rounding::Down).0.min(last);
-    let end = frames(phrase.end, Rounding::Up).0.clamp(start + 1, spoken.frames.0);
+    let start = frames(phrase.start, Rounding::Down).0.saturating_sub(spoken.from.0).min(last);
+    let end = frames(phrase.end, Rounding::Up).0.saturating_sub(spoken.from.0).clamp(start + 1, spoken.frames.0);
     let place = |frame: u64| spoken.record_start.0.checked_add(frame).map(Frames);
     Some(TimeRange { start: place(start)?, end: place(end)? })
 }

@@ -43,4 +43,8 @@ pub mod timeline;
 
 pub mod export;
 
+pub mod import;
+
+pub mod recut;
+
 pub mod turnover;

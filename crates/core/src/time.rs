@@ -112,6 +112,14 @@ impl FrameRate {
         }
     }
 
+    /// The rate that a whole one becomes where every frame lasts 1001/1000 as long: 23.976 of 24, 29.97 of 30, 59.94
+    /// of 60. `None` of any other.
+    #[must_use]
+    pub fn slowed(self) -> Option<FrameRate> {
+        let whole = matches!((self.num(), self.den()), (24 | 30 | 60, 1));
+        whole.then(|| FrameRate::new(self.num() * 1000, 1001)).flatten()
+    }
+
     /// Converts frames to samples of `rate` hertz. `None` when the answer exceeds `u64`.
     #[must_use]
     pub fn samples(self, frames: Frames, rate: SampleRate, rounding: Rounding) -> Option<Samples> {
@@ -368,6 +376,12 @@ impl Timecode {
     #[must_use]
     pub fn is_drop(self) -> bool {
         self.drop
+    }
+
+    /// The first frame of the next day, counted from midnight.
+    #[must_use]
+    pub fn midnight(self) -> Frames {
+        Frames(frames_in_a_day(self.rate, self.drop))
     }
 
     /// The label so many frames later; days wrap.

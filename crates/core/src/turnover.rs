@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::export::Loss;
 use crate::timeline::Timeline;
 
 /// The manifest's form, first key of the file; changes when a field changes its meaning.
-pub const SCHEMA: &str = "seedpost.turnover/1";
+pub const SCHEMA: &str = "seedpost.turnover/2";
 
 /// What a package holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub struct Manifest {
     /// The clips in cutting order.
     pub clips: Vec<ManifestClip>,
     /// What each timeline file could not carry.
-    pub losses: Vec<ManifestLoss>,
+    pub losses: Vec<Loss>,
     /// Every file of the package but this one, by path.
     pub files: Vec<ManifestFile>,
 }
@@ -39,11 +40,11 @@ pub struct ManifestClip {
     pub reel: String,
     /// `keep` or `strip`.
     pub lane: String,
-    /// The first frame used; the file's own count, from 0.
+    /// The first frame used, in the picture's own timecode.
     pub source_start: u64,
     /// How many frames.
     pub frames: u64,
-    /// Frames that the media has before and after what is used: none, for a whole Seedance clip.
+    /// Frames that the picture has before and after what is used: none, for a whole clip.
     pub handles: (u64, u64),
     /// The frame since midnight at which it begins.
     pub record_start: u64,
@@ -69,17 +70,6 @@ pub struct ManifestStem {
     pub samples: u64,
     /// 48 kHz samples since midnight at its first sample.
     pub time_reference: u64,
-}
-
-/// One thing that a timeline file could not carry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ManifestLoss {
-    /// `edl`, `edl32` or `otio`.
-    pub format: String,
-    /// The clip.
-    pub clip: String,
-    /// What was left behind.
-    pub what: String,
 }
 
 /// A file of the package.
@@ -109,11 +99,11 @@ pub fn clips(timeline: &Timeline) -> Vec<ManifestClip> {
         take: clip.take.to_string(),
         reel: clip.reel.clone(),
         lane: clip.lane.as_str().to_owned(),
-        source_start: 0,
+        source_start: clip.source().start.0,
         frames: clip.frames.0,
-        handles: (0, 0),
+        handles: (clip.handles().0.0, clip.handles().1.0),
         record_start: clip.record_start.0,
-        picture: clip.picture.clone(),
+        picture: clip.picture.file.clone(),
         stems: clip.stems.iter().map(stem).collect(),
     };
     timeline.clips.iter().map(clip).collect()

@@ -45,6 +45,8 @@ pub mod align;
 
 pub mod stretch;
 
+pub mod pull;
+
 pub mod overlay;
 
 pub mod wave;

@@ -1,4 +1,4 @@
-//! Sound of any rate brought to 48 kHz block by block.
+//! Sound of any rate brought to 48 kHz block by block, or made 1001/1000 as long.
 
 use audioadapter_buffers::direct::SequentialSliceOfVecs;
 use rubato::{Fft, FixedSync, Resampler};
@@ -10,11 +10,17 @@ use crate::decode::Sink;
 /// Samples that are converted at once: a multiple of 147 by an even number, so that the resampler's own lead is whole
 /// samples at the rates of records too.
 const CHUNK: usize = 1176;
+/// Samples that are made longer at once: a multiple of 1000 by an even number, for the same reason.
+const SLOW_CHUNK: usize = 4000;
+/// Samples that each second at 48 kHz becomes when it lasts 1001/1000 as long.
+const SLOW: u32 = 48_048;
 
 /// Converts to 48 kHz; sound at 48 kHz passes as it is.
 pub(crate) struct To48 {
     resampler: Option<Fft<f32>>,
     rate: SampleRate,
+    /// Samples that each second becomes.
+    hertz: u32,
     channels: usize,
     waiting: Vec<Vec<f32>>,
     /// Samples of the resampler's own lead that are still to be dropped.
@@ -27,16 +33,24 @@ pub(crate) struct To48 {
 
 impl To48 {
     pub(crate) fn new(rate: SampleRate, channels: usize) -> Result<To48, MediaError> {
-        let to = SampleRate::HZ_48000;
+        To48::becoming(SampleRate::HZ_48000.hertz(), rate, CHUNK, channels)
+    }
+
+    /// Makes sound at 48 kHz 1001/1000 as long, and as much lower. What is heard at time 0 stays there.
+    pub(crate) fn slow(channels: usize) -> Result<To48, MediaError> {
+        To48::becoming(SLOW, SampleRate::HZ_48000, SLOW_CHUNK, channels)
+    }
+
+    fn becoming(hertz: u32, rate: SampleRate, chunk: usize, channels: usize) -> Result<To48, MediaError> {
         let mut resampler = None;
         let mut lead = 0;
-        if rate != to {
-            let made = Fft::<f32>::new(rate.hertz() as usize, to.hertz() as usize, CHUNK, channels, FixedSync::Both);
+        if rate.hertz() != hertz {
+            let made = Fft::<f32>::new(rate.hertz() as usize, hertz as usize, chunk, channels, FixedSync::Both);
             let made = made.map_err(|error| failed(rate, &error))?;
             lead = made.output_delay();
             resampler = Some(made);
         }
-        Ok(To48 { resampler, rate, channels, waiting: vec![Vec::new(); channels], lead, taken: 0, given: 0 })
+        Ok(To48 { resampler, rate, hertz, channels, waiting: vec![Vec::new(); channels], lead, taken: 0, given: 0 })
     }
 
     /// Takes a block; hands over what is ready.
@@ -57,7 +71,7 @@ impl To48 {
         if self.resampler.is_none() {
             return Ok(());
         }
-        let wanted = u128::from(self.taken) * 48_000;
+        let wanted = u128::from(self.taken) * u128::from(self.hertz);
         let wanted = seedpost_core::time::Rounding::Nearest.divide(wanted, self.rate.hertz().into()).unwrap_or(0);
         while self.given < wanted {
             let left = wanted - self.given;

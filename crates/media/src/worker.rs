@@ -43,6 +43,8 @@ pub enum Request {
     },
     /// Copy the coded picture of any file into an MP4 or MOV, and do with the sound what is asked.
     Rewrap(RewrapOrder),
+    /// Copy the coded picture of any file into a MOV that has a timecode track.
+    Stamp(StampOrder),
     /// Decode the sound of any file.
     Sound(SoundOrder),
     /// Decode the picture of any file and say what is seen in it.
@@ -71,6 +73,25 @@ pub enum SoundFate {
     Copy,
     /// It is encoded anew as AAC at 48 kHz in two channels; one channel becomes two alike.
     Encode,
+}
+
+/// A picture that gets a timecode.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StampOrder {
+    /// The file to read.
+    pub source: PathBuf,
+    /// The file to write, a `.mov` with its index in front; its folder exists. It may be left in part where the worker
+    /// fails.
+    pub out: PathBuf,
+    /// The label of the first frame, as `05:00:00:00`; with `;` before the frames it counts drop-frame.
+    pub timecode: String,
+    /// The reel's name: no control characters, at most 255 bytes. None is written where it is empty.
+    pub reel: String,
+    /// The rate at which the timecode counts: that of the picture as it is written.
+    pub rate: FrameRate,
+    /// Whether each frame of the picture lasts 1001/1000 as long, so that 24 frames a second become `24000/1001`. Then
+    /// its sound is encoded anew, as long as the picture; else it is copied.
+    pub slow: bool,
 }
 
 /// A sound to be decoded.
@@ -267,6 +288,18 @@ impl Worker {
     /// As [`Worker::probe`].
     pub fn rewrap(&mut self, order: RewrapOrder) -> Result<Coded, WorkerError> {
         match self.ask(&Request::Rewrap(order), TRANSCODE_PATIENCE.max(self.patience))? {
+            Answer::Copied(copied) => Ok(copied),
+            _ => Err(WorkerError::Crashed),
+        }
+    }
+
+    /// Copies a picture and its sound into a MOV that has a timecode track; answers the coded picture as it was read.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`]; `Failed` too where the picture is not at the rate of the timecode, or is to be slowed and
+    /// its frames are not evenly spaced.
+    pub fn stamp(&mut self, order: StampOrder) -> Result<Coded, WorkerError> {
+        match self.ask(&Request::Stamp(order), TRANSCODE_PATIENCE.max(self.patience))? {
             Answer::Copied(copied) => Ok(copied),
             _ => Err(WorkerError::Crashed),
         }

@@ -3,14 +3,17 @@
 use ffmpeg_next::codec::{self, Id, Parameters};
 use ffmpeg_next::packet::side_data::Type;
 use ffmpeg_next::rescale::Rescale;
-use ffmpeg_next::{Codec, Dictionary, DictionaryRef, decoder, format, media};
+use ffmpeg_next::{Codec, Dictionary, DictionaryRef, Rational, decoder, format, media};
 
-use super::digest;
+use super::{Manner, digest};
 use crate::source::{Clock, Source};
+use crate::stamp::Mark;
 use crate::{AvError, probe};
 
 /// What the muxer writes by itself.
 const OWN: [&str; 4] = ["major_brand", "minor_version", "compatible_brands", "encoder"];
+/// What a mark takes the place of.
+const MARK: [&str; 2] = ["timecode", "reel_name"];
 
 /// Adds a stream like the source's; `anew` leaves out what the source's container calls its codec.
 ///
@@ -28,25 +31,42 @@ pub(super) fn add(
     added.set_time_base(stream.time_base());
     added.set_avg_frame_rate(stream.avg_frame_rate());
     added.set_rate(stream.rate());
-    let index = added.index();
-    name(file, index, stream);
-    Ok(index)
+    Ok(added.index())
 }
 
-/// Tells of a stream what the source tells: its language, its name, its timecode.
-pub(super) fn name(file: &mut format::context::Output, index: usize, stream: &format::stream::Stream<'_>) {
-    if let Some(mut added) = file.stream_mut(index) {
-        added.set_metadata(told(&stream.metadata()));
+/// Tells of a stream what the source tells: its language, its name, its timecode; or the timecode that is given.
+pub(super) fn name(
+    file: &mut format::context::Output,
+    index: usize,
+    stream: &format::stream::Stream<'_>,
+    mark: Option<&Mark>,
+) {
+    let Some(mut added) = file.stream_mut(index) else { return };
+    let mut facts = told(&stream.metadata(), mark.is_some());
+    if let Some(mark) = mark {
+        added.set_avg_frame_rate(mark.frame().invert());
+        facts.set("timecode", &mark.timecode);
+        if !mark.reel.is_empty() {
+            facts.set("reel_name", &mark.reel);
+        }
     }
+    added.set_metadata(facts);
 }
 
 /// Tells of the file what the source tells, and its chapters.
-pub(super) fn tell(file: &mut format::context::Output, source: &Source, zero: Clock) -> Result<(), AvError> {
-    file.set_metadata(told(&source.input.metadata()));
+pub(super) fn tell(
+    file: &mut format::context::Output,
+    source: &Source,
+    zero: Clock,
+    manner: &Manner,
+) -> Result<(), AvError> {
+    file.set_metadata(told(&source.input.metadata(), manner.mark.is_some()));
+    let pace = if manner.pace.is_some() { Rational(1001, 1000) } else { Rational(1, 1) };
     for (number, chapter) in (0..).zip(source.input.chapters()) {
         let Some(base) = probe::clock(chapter.time_base()) else { continue };
         let shift = zero.zero.rescale(zero.base, base);
-        let [start, end] = [chapter.start(), chapter.end()].map(|at| at.saturating_sub(shift).max(0));
+        let [start, end] =
+            [chapter.start(), chapter.end()].map(|at| at.saturating_sub(shift).max(0).rescale(pace, Rational(1, 1)));
         let title = chapter.metadata().get("title").map(text).unwrap_or_default();
         if start <= end {
             file.add_chapter(number, base, start, end, title)?;
@@ -55,8 +75,9 @@ pub(super) fn tell(file: &mut format::context::Output, source: &Source, zero: Cl
     Ok(())
 }
 
-fn told(dictionary: &DictionaryRef<'_>) -> Dictionary<'static> {
-    let pairs = dictionary.iter().filter(|(key, _)| !OWN.contains(key));
+fn told(dictionary: &DictionaryRef<'_>, is_marked: bool) -> Dictionary<'static> {
+    let is_replaced = |key: &str| OWN.contains(&key) || (is_marked && MARK.contains(&key));
+    let pairs = dictionary.iter().filter(|(key, _)| !is_replaced(key));
     pairs.map(|(key, value)| (text(key), text(value))).collect()
 }
 

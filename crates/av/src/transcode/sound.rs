@@ -29,6 +29,8 @@ pub(crate) struct Span {
     pub(crate) is_filled: bool,
     /// Whether one channel becomes two alike.
     pub(crate) is_stereo: bool,
+    /// Samples that each second of the source becomes; [`HERTZ`] where it is to last as long.
+    pub(crate) hertz: u32,
 }
 
 /// The sound from the source's packets to the target's.
@@ -36,6 +38,7 @@ pub(crate) struct Sound {
     decoder: decoder::Audio,
     base: Rational,
     clock: Clock,
+    hertz: u32,
     resampler: Option<resampling::Context>,
     /// The channels that the resampler makes.
     layout: ChannelLayout,
@@ -59,6 +62,7 @@ impl Sound {
             decoder,
             base,
             clock: span.clock,
+            hertz: span.hertz,
             resampler: None,
             layout,
             expected: None,
@@ -106,7 +110,7 @@ impl Sound {
                 return Err(AvError::Request("its sound has an impossible sample rate").into());
             }
             self.follow(target, &decoded)?;
-            let mut heard = resampled(self.layout, decoded.samples(), decoded.rate());
+            let mut heard = resampled(self.layout, decoded.samples(), decoded.rate(), self.hertz);
             if let Some(resampler) = &mut self.resampler {
                 resampler.run(&decoded, &mut heard)?;
             }
@@ -124,13 +128,13 @@ impl Sound {
         });
         if !fits {
             self.end_resampler(target)?;
-            let (rate, layout) = (HERTZ, self.layout);
+            let (rate, layout) = (self.hertz, self.layout);
             self.resampler = Some(resampling::Context::get(given.0, given.1, given.2, planar(), layout, rate)?);
             self.rest = 0;
         }
         let stated = decoded.timestamp().map(|at| match self.expected {
-            Some(_) => self.clock.sample(at, self.base, HERTZ),
-            None => self.clock.beginning(at, self.base, HERTZ),
+            Some(_) => self.clock.sample(at, self.base, self.hertz),
+            None => self.clock.beginning(at, self.base, self.hertz),
         });
         let begin = match (stated, self.expected) {
             (Some(stated), Some(expected)) if stated.abs_diff(expected) <= JUMP => expected,
@@ -140,7 +144,7 @@ impl Sound {
             }
             (None, expected) => expected.unwrap_or(0),
         };
-        let parts = decoded.samples() as u64 * u64::from(HERTZ) + self.rest;
+        let parts = decoded.samples() as u64 * u64::from(self.hertz) + self.rest;
         let rate = u64::from(decoded.rate());
         self.rest = parts % rate;
         self.expected = Some(begin.saturating_add(i64::try_from(parts / rate).unwrap_or(i64::MAX)));
@@ -193,9 +197,9 @@ fn planar() -> format::Sample {
     format::Sample::F32(format::sample::Type::Planar)
 }
 
-/// An empty frame that holds what so many samples of `rate` become.
-fn resampled(layout: ChannelLayout, samples: usize, rate: u32) -> frame::Audio {
-    let room = samples.saturating_mul(HERTZ as usize) / rate as usize + 256;
+/// An empty frame that holds what so many samples of `rate` become at `hertz`.
+fn resampled(layout: ChannelLayout, samples: usize, rate: u32, hertz: u32) -> frame::Audio {
+    let room = samples.saturating_mul(hertz as usize) / rate as usize + 256;
     frame::Audio::new(planar(), room, layout)
 }
 

@@ -7,7 +7,7 @@ use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getppid, setrlimit};
-use seedpost_av::{AvError, clip, last_frame, look, probe, rewrap, sound, transcode};
+use seedpost_av::{AvError, clip, last_frame, look, probe, rewrap, sound, stamp, transcode};
 use seedpost_media::worker::{Answer, Coded, Decoded, Request, SoundFate};
 
 /// The most memory that the worker may map, in bytes.
@@ -68,6 +68,18 @@ fn perform(request: Request) -> Result<Answer, AvError> {
                 SoundFate::Encode => rewrap::Fate::Encode,
             };
             let picture = rewrap::write(&order.source, &order.out, fate)?;
+            Ok(Answer::Copied(Coded { packets: picture.packets, sha256: picture.sha256 }))
+        }
+        Request::Stamp(order) => {
+            let stamp = stamp::Stamp {
+                source: &order.source,
+                out: &order.out,
+                timecode: &order.timecode,
+                reel: &order.reel,
+                rate: order.rate,
+                slow: order.slow,
+            };
+            let picture = stamp::write(&stamp)?;
             Ok(Answer::Copied(Coded { packets: picture.packets, sha256: picture.sha256 }))
         }
         Request::Sound(order) => {

@@ -10,9 +10,10 @@ use seedpost_core::timeline::Role;
 use seedpost_media::MediaError;
 use serde_json::json;
 
-use super::{List, provider, tell_missing};
+use super::{List, provider};
 use crate::assets::measure_whole;
 use crate::clip::{self, Order};
+use crate::cut::tell_missing;
 use crate::output::{Exit, Failure, result_json, say, shown, table};
 use crate::project::refuse_overwrite;
 use crate::sound::{Maker, NO_SOUND, Names, SoundFacts, StemFacts, Whole, Wishes};

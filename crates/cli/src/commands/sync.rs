@@ -12,9 +12,10 @@ use seedpost_media::MediaError;
 use seedpost_media::decode::decode;
 use serde_json::json;
 
-use super::{List, SelectedTake, provider, selected};
+use super::{List, provider};
 use crate::assets::measure_whole;
 use crate::clip::{self, Order};
+use crate::cut::{SelectedTake, selected};
 use crate::finish::file_of;
 use crate::output::{Exit, Failure, note, result_json, say, shown};
 use crate::project::{Project, open_plain, refuse_overwrite, temporary_folder, write_whole};

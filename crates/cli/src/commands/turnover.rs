@@ -5,30 +5,26 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use seedpost_core::change::Change;
-use seedpost_core::cue::{self, Spoken};
-use seedpost_core::export::{self, Format};
-use seedpost_core::shot::{Shot, TakeId};
-use seedpost_core::sync::Tolerance;
+use seedpost_core::export::{self, Format, Links};
+use seedpost_core::shot::TakeId;
 use seedpost_core::sync::edit_map;
-use seedpost_core::time::{Frames, Samples, TimeRange};
-use seedpost_core::timeline::{Piece, Timeline, assemble};
-use seedpost_core::turnover::{Manifest, ManifestFile, ManifestLoss, SCHEMA, clips, safe_title};
+use seedpost_core::timeline::Timeline;
+use seedpost_core::turnover::{Manifest, ManifestFile, SCHEMA, clips, safe_title};
 use seedpost_render::runner::TEMPORARY;
 use serde_json::json;
 
-use super::{List, block_on};
-use crate::finish::{Depth, Finish, Finished, Job, finish};
+use super::List;
+use crate::copies;
+use crate::cut::{SelectedTake, cut, missing, selected, tell_missing};
 use crate::output::{Exit, Failure, note, result_json, say, shown};
-use crate::prepare::prepare;
-use crate::project::{Project, digest, ledger_failure, make_folder, write_whole};
-use crate::sound::{StemFacts, Wishes};
+use crate::project::{Project, digest, make_folder, write_whole};
+use crate::sound::{self, StemFacts};
 
 pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let project = list.open()?;
     let _lock = project.lock()?;
     let finished = selected(&project, None)?;
-    let timeline = cut(&project, &finished, packaged)?;
+    let timeline = cut(&project, &finished, packaged)?.with_sides(|stem| sound::sides(&stem.file));
     let folder = project.root.join("turnover");
     make_folder(&folder)?;
     let title = safe_title(&project.list.title);
@@ -50,7 +46,7 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
         fs::set_permissions(&package, std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .map_err(|error| Failure::disk("open", &package, &error))?;
     }
-    let missing = missing(&project, &timeline);
+    let missing = missing(&project, &finished);
     if json {
         result_json(
             "turnover",
@@ -63,119 +59,10 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     Ok(tell_missing(&missing))
 }
 
-/// Says which shots are not in the cut; answers how that ends.
-pub(crate) fn tell_missing(missing: &[String]) -> Exit {
-    missing.iter().for_each(|shot| note(format_args!("warning: {shot} has no finished take and is not in the cut")));
-    if missing.is_empty() { Exit::Done } else { Exit::Partly }
-}
-
 /// Whether every file of a package still is what the manifest says.
 fn is_whole(package: &Path, manifest: &Manifest) -> bool {
     let same = |file: &ManifestFile| digest(&package.join(&file.path)).is_ok_and(|(sha256, _)| sha256 == file.sha256);
     manifest.files.iter().all(same)
-}
-
-/// The finished takes that the cut is made of, in order. Only under the project's lock.
-pub(crate) fn selected(project: &Project, wishes: Option<Wishes>) -> Result<Vec<SelectedTake>, Failure> {
-    project.sweep();
-    let mut desk = prepare(project)?;
-    let takes = block_on(async { project.ledger().await?.takes().await.map_err(|error| ledger_failure(&error)) })??;
-    desk.add_followers(project, &takes);
-    let standing = desk.standing(&takes).into_iter();
-    let jobs = standing.filter_map(|(id, prepared, take)| Job::new(id, prepared, take)).collect();
-    let Finish { finished, failures } = finish(project, jobs, Depth { deep: false, wishes });
-    failures.iter().for_each(|(_, failure)| failure.tell());
-    let takes: Vec<SelectedTake> =
-        finished.into_iter().filter(|finished| finished.job.selected).map(SelectedTake::new).collect();
-    if takes.is_empty() {
-        return Err(Failure::new(Exit::Usage, "no take is finished yet", "run `seedpost run` first"));
-    }
-    Ok(takes)
-}
-
-/// What a cut needs of a finished take.
-pub(crate) struct SelectedTake {
-    pub(crate) take: TakeId,
-    pub(crate) facts: crate::finish::Facts,
-    shot: Shot,
-    /// Whether a filter refused it with sound.
-    refused: bool,
-    phrases: Vec<TimeRange<Samples>>,
-}
-
-impl SelectedTake {
-    fn new(finished: Finished<'_>) -> SelectedTake {
-        let Finished { job, facts, .. } = finished;
-        let follows = job.state.plan.follows.as_ref();
-        let phrases = facts.sound.phrases.iter().flatten().map(|phrase| phrase.range).collect();
-        SelectedTake {
-            refused: follows.is_some_and(|follows| follows.change == Change::SilentAudio),
-            shot: job.prepared.shot.clone().into_owned(),
-            take: job.take,
-            phrases,
-            facts,
-        }
-    }
-
-    /// Where someone speaks in it.
-    pub(crate) fn phrases(&self) -> &[TimeRange<Samples>] {
-        &self.phrases
-    }
-
-    /// What cues are planned by.
-    fn spoken(&self, record_start: Frames, frames: Frames) -> Spoken<'_> {
-        let sound = &self.facts.sound;
-        Spoken {
-            shot: &self.shot,
-            take: &self.take,
-            lane: self.facts.from.lane.lane,
-            // What was asked for and did not come was not rendered either.
-            generate_audio: self.facts.from.lane.generate_audio && self.facts.info.audio.is_some(),
-            refused: self.refused,
-            heard_language: None,
-            record_start,
-            frames,
-            listened: sound.phrases.is_some() || self.facts.info.audio.is_none(),
-            phrases: &self.phrases,
-            sync: sound.sync.as_ref().map_or(&[], |sync| &sync.phrases),
-        }
-    }
-}
-
-/// Lays takes end to end; `place` says what each file is called there.
-pub(crate) fn cut(
-    project: &Project,
-    takes: &[SelectedTake],
-    place: impl Fn(&TakeId, &str) -> String,
-) -> Result<Timeline, Failure> {
-    let piece = |selected: &SelectedTake| Piece {
-        take: selected.take.clone(),
-        lane: selected.facts.from.lane.lane,
-        frames: selected.facts.info.video.as_ref().and_then(|video| video.frames).unwrap_or_default(),
-        picture: place(&selected.take, &selected.facts.picture),
-        stems: selected
-            .facts
-            .sound
-            .stems
-            .iter()
-            .map(|stem| (stem.role(), place(&selected.take, &stem.file), stem.channels))
-            .collect(),
-        prompt: selected.shot.prompt.clone(),
-    };
-    let timeline = assemble(&project.list.title, project.list.start, takes.iter().map(piece).collect());
-    let timeline = timeline.ok_or_else(|| Failure::new(Exit::Internal, "the cut is too long", "split the list"))?;
-    // Stems carry their place; where a take before them could not be finished, they have another one.
-    let moved =
-        timeline.clips.iter().zip(takes).find(|(clip, selected)| clip.record_start != selected.facts.from.record_start);
-    if let Some((clip, _)) = moved {
-        let message = format!("a take before {} could not be finished, so the stems do not fit the cut", clip.take);
-        return Err(Failure::new(Exit::Partly, message, "mend that take, or take its shot out of the list"));
-    }
-    let clips = timeline.clips.iter().zip(takes);
-    let spoken: Vec<Spoken<'_>> =
-        clips.map(|(clip, selected)| selected.spoken(clip.record_start, clip.frames)).collect();
-    let cues = cue::plan(&spoken, timeline.start.rate(), project.list.reel, Tolerance::default());
-    Ok(timeline.with_cues(cues))
 }
 
 /// A file's place in the package: stems keep their names, a picture takes its take's.
@@ -213,7 +100,8 @@ fn build(
         make_folder(&draft.join(folder))?;
     }
     let mut paths = BTreeSet::new();
-    for selected in takes {
+    let in_cut = |selected: &&SelectedTake| timeline.clips.iter().any(|clip| clip.take == selected.take);
+    for selected in takes.iter().filter(in_cut) {
         let stems = selected.facts.sound.stems.iter().flat_map(StemFacts::files).map(|(file, _)| file);
         for file in stems.chain([&selected.facts.picture]) {
             let (from, to) = (crate::finish::file_of(project, &selected.take, file), packaged(&selected.take, file));
@@ -221,29 +109,39 @@ fn build(
             paths.insert(to);
         }
     }
+    for (clip, stem) in timeline.clips.iter().flat_map(|clip| clip.stems.iter().map(move |stem| (clip, stem))) {
+        let label = takes.iter().find(|take| take.take == clip.take).and_then(|take| take.stem_label(stem.role));
+        if let ([left, right], Some(label)) = (&stem.sides[..], label)
+            && paths.insert(left.clone())
+        {
+            paths.insert(right.clone());
+            let sides = [left.clone(), right.clone()];
+            copies::split(&draft.join(&stem.file), draft, &sides, stem.role, stem.samples, &label)?;
+        }
+    }
     let mut losses = Vec::new();
     let timelines = Format::ALL.into_iter().map(|format| ("timeline", format));
     let cues = Format::CUES.into_iter().filter(|_| !timeline.cues.is_empty()).map(|format| ("adr", format));
     for (folder, format) in timelines.chain(cues) {
         let path = format!("{folder}/{}", format.file_name(title));
-        let export = export::write(timeline, format);
-        write_text(draft, &path, &export.text)?;
-        losses.extend(export.losses.into_iter().map(|loss| ManifestLoss {
-            format: loss.format.to_owned(),
-            clip: loss.clip,
-            what: loss.what,
-        }));
-        paths.insert(path);
+        match export::write(timeline, format, Links("../")) {
+            Ok(export) => {
+                write_file(draft, &path, &export.content)?;
+                losses.extend(export.losses);
+                paths.insert(path);
+            }
+            Err(refusal) => note(format_args!("warning: not in the package: {refusal}")),
+        }
     }
     if !timeline.cues.is_empty() {
         let path = format!("adr/{title}_adr.json");
         let text = serde_json::to_string_pretty(&timeline.cues).expect("cues are plain values");
-        write_text(draft, &path, &(text + "\n"))?;
+        write_file(draft, &path, (text + "\n").as_bytes())?;
         paths.insert(path);
     }
     for (take, sync) in takes.iter().filter_map(|take| Some((take, take.facts.sound.sync.as_ref()?))) {
         let path = format!("adr/{}_REF_edits.csv", take.take);
-        write_text(draft, &path, &edit_map::csv(&sync.edit_map))?;
+        write_file(draft, &path, edit_map::csv(&sync.edit_map).as_bytes())?;
         paths.insert(path);
     }
     let files = paths.into_iter().map(|path| describe(draft, path)).collect::<Result<_, _>>()?;
@@ -259,9 +157,9 @@ fn build(
     })
 }
 
-fn write_text(draft: &Path, path: &str, text: &str) -> Result<(), Failure> {
+fn write_file(draft: &Path, path: &str, content: &[u8]) -> Result<(), Failure> {
     let whole = draft.join(path);
-    write_whole(&whole, |out| out.write_all(text.as_bytes()))
+    write_whole(&whole, |out| out.write_all(content))
         .map_err(|error: std::io::Error| Failure::disk("write", &whole, &error))
 }
 
@@ -280,12 +178,6 @@ fn write_manifest(draft: &Path, manifest: &Manifest) -> Result<(), Failure> {
 /// The manifest of a package.
 pub(super) fn read_manifest(package: &Path) -> Option<Manifest> {
     serde_json::from_slice(&fs::read(package.join("manifest.json")).ok()?).ok()
-}
-
-/// Shots that have no place in the cut.
-pub(crate) fn missing(project: &Project, timeline: &Timeline) -> Vec<String> {
-    let there = |shot: &&seedpost_core::shot::Shot| !timeline.clips.iter().any(|clip| clip.take.shot == shot.id);
-    project.list.shots.iter().filter(there).map(|shot| shot.id.to_string()).collect()
 }
 
 /// Every file of a package but its manifest, by path with `/`.

@@ -42,7 +42,7 @@ class Event(NamedTuple):
 def main():
     package = Path(sys.argv[1])
     manifest = json.loads((package / "manifest.json").read_text(encoding="utf-8"))
-    same("manifest schema", manifest["schema"], "seedpost.turnover/1")
+    same("manifest schema", manifest["schema"], "seedpost.turnover/2")
     same("manifest frame rate", manifest["frame_rate"], str(RATE))
     for check in [check_files, check_media, check_otio, check_cmx3600, check_file32]:
         attempt(check.__name__, check, package, manifest)
@@ -117,15 +117,11 @@ def check_stem(path, clip, stem):
     same(f"{name}: sample rate", stream["sample_rate"], str(SAMPLE_RATE))
     same(f"{name}: bits", stream["bits_per_sample"], 24)
     same(f"{name}: channels", stream["channels"], stem.get("channels", stream["channels"]))
-    same(f"{name}: samples", stream["duration_ts"], clip["frames"] * SAMPLES_PER_FRAME)
-    same(f"{name}: samples in the manifest", stem["samples"], clip["frames"] * SAMPLES_PER_FRAME)
+    whole = (clip["frames"] + sum(clip["handles"])) * SAMPLES_PER_FRAME
+    same(f"{name}: samples", stream["duration_ts"], whole)
+    same(f"{name}: samples in the manifest", stem["samples"], whole)
     tags = document["format"].get("tags", {})
     same(f"{name}: time reference", tags.get("time_reference"), str(stem["time_reference"]))
-    same(
-        f"{name}: time reference in the manifest",
-        stem["time_reference"],
-        clip["record_start"] * SAMPLES_PER_FRAME,
-    )
 
 
 @cache
@@ -161,22 +157,26 @@ def check_otio_video(package, manifest, timeline, start):
 
 
 def check_otio_audio(package, manifest, timeline, start):
-    stems = {stem["file"]: stem for clip in manifest["clips"] for stem in clip["stems"]}
+    stems = {stem["file"]: (clip, stem) for clip in manifest["clips"] for stem in clip["stems"]}
     used = []
     for track in timeline.audio_tracks():
         for clip in track.find_clips():
             file = media(package, clip)
             used.append(file)
             if file in stems:
-                check_otio_stem(clip, stems[file], start)
+                check_otio_stem(clip, *stems[file], start)
     same("OTIO: stems used", sorted(used), sorted(stems))
 
 
-def check_otio_stem(clip, stem, start):
-    check_available(clip)
-    position, length = stem["time_reference"] / SAMPLES_PER_FRAME, stem["samples"] / SAMPLES_PER_FRAME
-    same(f"OTIO: {clip.name}: record position", record(clip, start), position)
-    same(f"OTIO: {clip.name}: source start and length", source(clip), (position, length))
+def check_otio_stem(item, clip, stem, start):
+    check_available(item)
+    same(f"OTIO: {item.name}: record position", record(item, start), clip["record_start"])
+    same(f"OTIO: {item.name}: source start and length", source(item), (stem_source(clip, stem), clip["frames"]))
+
+
+def stem_source(clip, stem):
+    """The first frame that is used, in the stem's own time."""
+    return stem["time_reference"] / SAMPLES_PER_FRAME + clip["handles"][0]
 
 
 def check_available(clip):
@@ -237,7 +237,7 @@ def expected_events(package, manifest, reels):
         events["V"].append(expected_event(clip, clip["picture"], clip["source_start"], reels))
         for stem in clip["stems"]:
             if stem["role"] in ("MIX", "GUIDE"):
-                event = expected_event(clip, stem["file"], clip["record_start"], reels)
+                event = expected_event(clip, stem["file"], stem_source(clip, stem), reels)
                 for channel in range(probe(package / stem["file"])["streams"][0]["channels"]):
                     events[f"A{channel + 1}"].append(event)
     return events

@@ -41,6 +41,7 @@ fn check<'a>(change: impl FnOnce(&mut Spoken<'a>), expected: &[(Reason, u8, (u64
         heard_language: None,
         listened: true,
         record_start: Frames(86_400),
+        from: Frames(0),
         frames: Frames(96),
         phrases: &[],
         sync: &[],
@@ -125,6 +126,7 @@ fn beeps_before_midnight_are_absent() {
         heard_language: None,
         listened: true,
         record_start: Frames(start),
+        from: Frames(0),
         frames: Frames(10),
         phrases: &[],
         sync: &[],
@@ -169,6 +171,7 @@ proptest::proptest! {
             heard_language: None,
             listened: true,
             record_start: Frames(start),
+            from: Frames(0),
             frames: Frames(length),
             phrases: &phrases,
             sync: &sync,
@@ -179,4 +182,17 @@ proptest::proptest! {
             proptest::prop_assert!(cue.beeps.iter().all(|beep| *beep < cue.record.start));
         }
     }
+}
+
+/// Frames 0 to 24, 36 to 60 and 90 to 96 of the take speak; the cut has 48 to 90 of it.
+#[test]
+fn a_trimmed_take_has_the_phrases_that_are_left() {
+    let phrases = [range(0, 48_000), range(72_000, 120_000), range(180_000, 192_000)];
+    check(
+        |spoken| {
+            (spoken.from, spoken.frames) = (Frames(48), Frames(42));
+            spoken.phrases = &phrases;
+        },
+        &[(Reason::Replace, 2, (0, 12), "We go home. Now!")],
+    );
 }

@@ -3,7 +3,7 @@
 //! A field that begins with `=`, `+`, `-` or `@` gets an apostrophe before it, since spreadsheets would compute it.
 //! Deliberately absent: a byte order mark; and a version, by which a package would differ from its like.
 
-use super::{Export, Format, NO_LINE, lost_of_cues, one_line};
+use super::{Export, Field, Format, Loss, NO_LINE, Of, lost_of_cues, one_line};
 use crate::cue::Cue;
 use crate::time::Frames;
 use crate::timeline::Timeline;
@@ -13,8 +13,8 @@ const HEADER: &str =
 
 pub(super) fn write(timeline: &Timeline) -> Export {
     let rows = timeline.cues.iter().map(|cue| row(timeline, cue));
-    let text = std::iter::once(HEADER.to_owned()).chain(rows).map(|row| row + "\r\n").collect();
-    Export { text, losses: vec![lost_of_cues(Format::CueCsv)] }
+    let text: String = std::iter::once(HEADER.to_owned()).chain(rows).map(|row| row + "\r\n").collect();
+    Export { content: text.into_bytes(), losses: losses(timeline) }
 }
 
 fn row(timeline: &Timeline, cue: &Cue) -> String {
@@ -43,9 +43,29 @@ fn row(timeline: &Timeline, cue: &Cue) -> String {
     fields.map(field).join(",")
 }
 
-fn field(text: &str) -> String {
+fn losses(timeline: &Timeline) -> Vec<Loss> {
+    let only = "a table of cues has cues only";
+    let cut = [Field::Name, Field::Start].map(|field| Loss::all(Format::CueCsv, Of::Cut, field, only));
+    let why = "a text is one line, and one that a spreadsheet would compute has an apostrophe before it";
+    let changed = |cue: &Cue| {
+        let texts = [cue.line.as_deref().unwrap_or_default(), cue.speaker(), &cue.scene, &cue.note()];
+        let differs = texts.into_iter().any(|text| plain(text) != text);
+        differs.then(|| Loss::one(Format::CueCsv, Of::Cue, &cue.number, Field::Text, why))
+    };
+    let mut losses = cut.to_vec();
+    losses.extend(timeline.cues.iter().filter_map(changed));
+    losses.extend(lost_of_cues(timeline, Format::CueCsv));
+    losses
+}
+
+/// A text as a spreadsheet shows it.
+fn plain(text: &str) -> String {
     let text = one_line(text);
     let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
-    let text = format!("{guard}{text}");
+    format!("{guard}{text}")
+}
+
+fn field(text: &str) -> String {
+    let text = plain(text);
     if text.contains(['"', ',']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }

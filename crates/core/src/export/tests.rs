@@ -4,7 +4,7 @@ use super::*;
 use crate::cue::{Cue, Reason, Times};
 use crate::lane::Lane;
 use crate::time::{Frames, TimeRange, Timecode};
-use crate::timeline::{Colour, Marker, Piece, Role, assemble};
+use crate::timeline::{Colour, Marker, Picture, Piece, Provenance, Role, assemble};
 
 /// Two clips of 96 frames from 01:00:00:00.
 fn cut(rate: &str) -> Timeline {
@@ -12,12 +12,26 @@ fn cut(rate: &str) -> Timeline {
     let piece = |take: &str| Piece {
         take: take.parse().expect("a take"),
         lane: Lane::Strip,
-        frames: Frames(96),
-        picture: format!("picture/{take}.mp4"),
-        stems: vec![(Role::Guide, format!("audio/{take}_GUIDE.wav"), 1)],
-        prompt: String::new(),
+        picture: Picture {
+            file: format!("picture/{take}.mp4"),
+            frames: Frames(96),
+            start: Frames(0),
+            width: 1280,
+            height: 720,
+            channels: 0,
+        },
+        stems: vec![(Role::Guide, format!("audio/{take}_GUIDE.wav"), 1, Vec::new())],
+        provenance: Provenance::default(),
     };
     assemble("Kitchen {at} seven", start, vec![piece("S1_A_T01"), piece("S1_B_T01")]).expect("a cut")
+}
+
+fn export(timeline: &Timeline, format: Format) -> Export {
+    write(timeline, format, Links("../")).expect("a form that takes it")
+}
+
+fn text(timeline: &Timeline, format: Format) -> String {
+    String::from_utf8(export(timeline, format).content).expect("a text")
 }
 
 /// A cue from the first frame given, 20 frames after the cut's beginning of its hour.
@@ -53,27 +67,35 @@ fn markers_stand_in_their_own_event_of_a_list() {
     };
     timeline.markers.push(Marker { frame: Frames(86_591), ..end.clone() });
     timeline.markers.push(end);
-    let list = write(&timeline, Format::Cmx3600);
-    let kept: Vec<&str> = list.text.lines().filter(|line| line.starts_with("* LOC") || line.contains(" V ")).collect();
+    let (list, losses) = (text(&timeline, Format::Cmx3600), export(&timeline, Format::Cmx3600).losses);
+    let kept: Vec<&str> = list.lines().filter(|line| line.starts_with("* LOC") || line.contains(" V ")).collect();
     assert_eq!(
         kept,
         [
-            "001  S1A      V     C        00:00:00:00 00:00:04:00 01:00:00:00 01:00:04:00",
+            "001  S1AA     V     C        00:00:00:00 00:00:04:00 01:00:00:00 01:00:04:00",
             "* LOC: 01:00:00:12 YELLOW  ADR MA101",
-            "003  S1B      V     C        00:00:00:00 00:00:04:00 01:00:04:00 01:00:08:00",
+            "003  S1BA     V     C        00:00:00:00 00:00:04:00 01:00:04:00 01:00:08:00",
             "* LOC: 01:00:04:00 YELLOW  ADR MA102",
             "* LOC: 01:00:07:23 GREEN   Ende _sch_n_",
         ]
     );
-    let lost: Vec<&str> = list.losses.iter().filter(|loss| loss.clip == "all").map(|loss| loss.what.as_str()).collect();
-    assert_eq!(lost, ["marker Ende „schön“: in no clip", "the markers' notes and lengths"]);
-    assert!(write(&cut("24"), Format::File32).losses.iter().all(|loss| loss.clip != "all"));
+    let of_markers = losses.iter().filter(|loss| loss.of == Of::Marker).map(ToString::to_string);
+    assert_eq!(
+        of_markers.collect::<Vec<_>>(),
+        [
+            "edl: all markers: note: a locator has a name only",
+            "edl: all markers: length: a locator is one frame",
+            "edl: marker Ende „schön“: event: it is in no clip",
+            "edl: marker Ende „schön“: name: names are short and in ASCII (written: Ende _sch_n_)",
+        ]
+    );
+    assert!(export(&cut("24"), Format::File32).losses.iter().all(|loss| loss.of != Of::Marker));
 }
 
 #[test]
 fn markers_stand_on_the_stack_from_the_cuts_beginning() {
     let timeline = cut("24").with_cues(vec![cue("MA101", Some("Mara"), 86_412, Some("Go."))]);
-    let document: serde_json::Value = serde_json::from_str(&write(&timeline, Format::Otio).text).expect("JSON");
+    let document: serde_json::Value = serde_json::from_str(&text(&timeline, Format::Otio)).expect("JSON");
     let marker = &document["tracks"]["markers"][0];
     assert_eq!((marker["name"].as_str(), marker["color"].as_str()), (Some("ADR MA101"), Some("YELLOW")));
     assert_eq!(marker["comment"], "Mara: Go. (Model sound is a guide only; S1_A_T01)");
@@ -85,27 +107,30 @@ fn markers_stand_on_the_stack_from_the_cuts_beginning() {
 fn cues_are_a_session_of_a_track_for_each_character() {
     let hostile = "&say\t{it} $5 [now]\n“é” 😀";
     let cues = vec![cue("MA101", Some("Mara"), 86_412, Some(hostile)), cue("XX101", None, 86_496, None)];
-    let export = write(&cut("24").with_cues(cues), Format::CueText);
-    let lines: Vec<&str> = export.text.lines().collect();
+    let timeline = cut("24").with_cues(cues);
+    let session = text(&timeline, Format::CueText);
+    let lines: Vec<&str> = session.lines().collect();
     assert_eq!(lines[0], "SESSION NAME:\tKitchen (at) seven {Title=Kitchen (at) seven} {Supv=TBC} {Reel=R1}");
     assert_eq!((lines[3], lines[4]), ("SESSION START TIMECODE:\t00:59:50:00", "TIMECODE FORMAT:\t24 Frame"));
     let tags = "$QN=MA101 {R=Model sound is a guide only} $P=2 {Sc=S1} {Shot=S1_A_T01} {Note=S1_A_T01}";
     let clip = format!(
         "1       \t1       \t＆say (it) ＄5 (now) “é” 😀 {tags}\t   01:00:00:12\t   01:00:01:08\t   00:00:00:20\tUnmuted"
     );
-    assert!(lines.contains(&clip.as_str()), "{}", export.text);
+    assert!(lines.contains(&clip.as_str()), "{}", session);
     let tracks: Vec<&&str> = lines.iter().filter(|line| line.starts_with("TRACK NAME:")).collect();
     assert_eq!(tracks, [&"TRACK NAME:\tMara", &"TRACK NAME:\tXX"]);
-    assert!(export.text.contains("\t(no line given) $QN=XX101 "));
+    assert!(session.contains("\t(no line given) $QN=XX101 "));
     // Ten seconds of 48 000 samples.
     assert!(lines.last().is_some_and(|line| line.starts_with("1   \t01:00:00:00  \t480000            \tSamples")));
-    assert_eq!(export.losses[0].what, "MA101: brackets or signs, written as others that look alike");
+    let losses = export(&timeline, Format::CueText).losses;
+    let expected = "adr-text: cue MA101: text: brackets and signs are written as others that look alike";
+    assert_eq!(losses[0].to_string(), expected);
 }
 
 #[test]
 fn a_table_of_cues_is_quoted_and_computes_nothing() {
     let cues = vec![cue("MA101", Some("Mara, \"M\""), 86_412, Some("=SUM(A1)\n+1")), cue("XX101", None, 86_496, None)];
-    let text = write(&cut("24").with_cues(cues), Format::CueCsv).text;
+    let text = text(&cut("24").with_cues(cues), Format::CueCsv);
     let rows: Vec<&str> = text.split("\r\n").collect();
     assert_eq!(
         rows[1..],
