@@ -51,7 +51,7 @@ SECONDS = 600
 
 fuzz:
 	$(CARGO) +nightly fuzz build
-	for target in wav mp3 still mp4 strip shot_list; do fuzz/run.sh $$target $(SECONDS) || exit 1; done
+	for target in wav mp3 still mp4 strip shot_list recut; do fuzz/run.sh $$target $(SECONDS) || exit 1; done
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 

@@ -15,6 +15,7 @@ still) seeds="$media/*.png $media/*.jpg $media/*.webp $media/*.gif $media/*.bmp 
   $media/hostile/*.png $media/hostile/*.jpg $media/hostile/*.webp $media/hostile/*.gif $media/hostile/*.bmp $media/hostile/*.tiff" ;;
 mp4 | strip) seeds="$media/hostile/*.mp4 $media/hostile/mp4_named.png $media/clip_silent.mp4 $media/clip_mono_44k.mp4 $media/clip_h264_aac.mp4" ;;
 shot_list) seeds="../fixtures/shots/*.toml ../fixtures/demo/*.toml" ;;
+recut) seeds="../fixtures/recuts/*" ;;
 *) echo "no target $target" >&2 && exit 2 ;;
 esac
 for seed in $seeds; do

@@ -2,6 +2,8 @@
 
 pub mod bodies;
 
+pub mod recut;
+
 pub mod shot_list;
 
 use std::alloc::System;

@@ -122,8 +122,7 @@ impl Pace {
     /// Reads the times of all packets.
     fn of(path: &Path, rate: FrameRate) -> Result<Pace, AvError> {
         const RATE: AvError = AvError::Request("pictures are slowed from 24, 30 or 60 frames a second by 1001/1000");
-        let is_slowed = |from: &u32| FrameRate::new(from * 1000, 1001) == Some(rate);
-        let from = [24, 30, 60].into_iter().find(is_slowed).and_then(|from| FrameRate::new(from, 1)).ok_or(RATE)?;
+        let from = FrameRate::usual().find(|from| from.slowed() == Some(rate)).ok_or(RATE)?;
         let mut source = Source::open_first(path)?;
         let mut pace = Pace { from, rate, clock: source.clock, lead: 0, frames: 0, next: 0 };
         let mut shown = Vec::new();

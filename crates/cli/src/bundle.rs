@@ -42,9 +42,9 @@ impl Bundle {
         format!("{title}.{}", self.ending())
     }
 
-    /// Writes it whole or not at all; relative media lie in `folder`.
-    pub(crate) fn write(self, timeline: &Timeline, folder: &Path, path: &Path) -> Result<(), Failure> {
-        let media = media(timeline, folder);
+    /// Writes it whole or not at all.
+    pub(crate) fn write(self, timeline: &Timeline, path: &Path) -> Result<(), Failure> {
+        let media = media(timeline);
         let bundled = timeline.clone().with_media(
             |clip| (format!("media/{}", picture_name(clip)), clip.picture.start),
             |stem| (bundled(&stem.file), stem.sides.iter().map(|side| bundled(side)).collect()),
@@ -71,16 +71,16 @@ fn picture_name(clip: &Clip) -> String {
 }
 
 /// Each file once, with its name in the bundle.
-fn media(timeline: &Timeline, folder: &Path) -> Vec<(PathBuf, String)> {
+fn media(timeline: &Timeline) -> Vec<(PathBuf, String)> {
     let stem = |stem: &Stem| {
         let files = std::iter::once(&stem.file).chain(&stem.sides);
-        files.map(|file| (folder.join(file), base_name(file).to_owned())).collect::<Vec<_>>()
+        files.map(|file| (PathBuf::from(file), base_name(file).to_owned())).collect::<Vec<_>>()
     };
     let mut media: Vec<(PathBuf, String)> = timeline
         .clips
         .iter()
         .flat_map(|clip| {
-            let picture = (folder.join(&clip.picture.file), picture_name(clip));
+            let picture = (PathBuf::from(&clip.picture.file), picture_name(clip));
             std::iter::once(picture).chain(clip.stems.iter().flat_map(stem))
         })
         .collect();
@@ -122,12 +122,32 @@ fn foldered(content: &[u8], media: &[(PathBuf, String)], path: &Path) -> io::Res
 
 /// Gives a folder its name. One that stands there is a bundle that the user offered, else it stays.
 fn replace_folder(draft: tempfile::TempDir, path: &Path) -> io::Result<()> {
-    if path.exists() {
-        if !path.join("content.otio").is_file() {
-            let message = "a folder of that name stands there, and is no bundle";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    let former = if path.exists() {
+        refuse_other(path)?;
+        let aside = temporary_folder(path)?;
+        fs::rename(path, aside.path().join("former"))?;
+        Some(aside)
+    } else {
+        None
+    };
+    if let Err(error) = fs::rename(draft.path(), path) {
+        if let Some(former) = former {
+            fs::rename(former.path().join("former"), path)?;
         }
-        fs::remove_dir_all(path)?;
+        return Err(error);
     }
-    fs::rename(draft.keep(), path)
+    // It has another name now.
+    let _ = draft.keep();
+    Ok(())
+}
+
+/// Refuses to replace what is more than a bundle.
+fn refuse_other(path: &Path) -> io::Result<()> {
+    let names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    let is_bundle = names.iter().any(|name| name == "content.otio");
+    if is_bundle && names.iter().all(|name| name == "content.otio" || name == "media") {
+        return Ok(());
+    }
+    let message = "a folder of that name stands there, and something else than a bundle is in it";
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
 }

@@ -1,25 +1,25 @@
 //! Copies of a cut's media for an export: pictures with timecode and reel, slowed pictures and stems, sides of stems.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf, absolute};
 
 use rayon::prelude::*;
 use seedpost_core::export::base_name;
-use seedpost_core::shot::TakeId;
+use seedpost_core::shot::{ShotId, TakeId};
 use seedpost_core::time::{Frames, Samples};
 use seedpost_core::timeline::{Clip, Role, Stem, Timeline, source_start};
 use seedpost_media::pull;
 use seedpost_media::wav::Label;
 use seedpost_media::worker::StampOrder;
 
-use crate::cut::SelectedTake;
+use crate::cut::{SelectedTake, by_name};
 use crate::output::{Exit, Failure};
 use crate::progress::{Bar, Style};
 use crate::project::{Project, open_plain, with_worker, write_by_name, write_whole};
 use crate::sound::{self, unique_id};
 
 /// The folder of copies within an export.
-const MEDIA: &str = "media";
+pub(crate) const MEDIA: &str = "media";
 
 /// Which media an export uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +34,11 @@ pub(crate) enum Kind {
 
 /// What has to be copied, and the cut as it is with the copies.
 pub(crate) struct Copies {
-    out: PathBuf,
     timeline: Timeline,
     work: Vec<Work>,
 }
 
-/// One copy; files that are made lie in the export's folder.
+/// One copy, by the whole paths of what is read and made.
 enum Work {
     Picture { file: String, order: Box<StampOrder> },
     Stem { source: PathBuf, file: String, frames: Frames, label: Box<Label> },
@@ -56,20 +55,23 @@ impl Copies {
         kind: Kind,
         sides: bool,
     ) -> Result<Copies, Failure> {
+        let places: HashMap<&ShotId, u64> = project.list.shots.iter().map(|shot| &shot.id).zip(0..).collect();
+        let place = |take: &TakeId| places.get(&take.shot).copied().unwrap_or_default();
+        let out = absolute(out).map_err(|error| Failure::disk("find", out, &error))?;
+        let media = out.join(MEDIA).to_string_lossy().into_owned();
         let before = timeline.clone();
         let timeline = if kind == Kind::Slowed { slowed(timeline)? } else { timeline };
         let start = timeline.start;
         let timeline = timeline.with_media(
             |clip| match kind {
                 Kind::Own => (clip.picture.file.clone(), clip.picture.start),
-                Kind::Stamped | Kind::Slowed => (
-                    format!("{MEDIA}/{}.mov", clip.take),
-                    source_start(place(project, &clip.take), clip.take.number, start),
-                ),
+                Kind::Stamped | Kind::Slowed => {
+                    (format!("{media}/{}.mov", clip.take), source_start(place(&clip.take), clip.take.number, start))
+                }
             },
-            |stem| stem_files(stem, kind, sides),
+            |stem| stem_files(stem, &media, kind, sides),
         );
-        let mut copies = Copies { out: out.to_owned(), timeline, work: Vec::new() };
+        let mut copies = Copies { timeline, work: Vec::new() };
         copies.work = copies.work_from(&before, takes, kind == Kind::Slowed)?;
         Ok(copies)
     }
@@ -81,18 +83,19 @@ impl Copies {
 
     /// Every file that is made.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.work.iter().flat_map(Work::files).map(|file| self.out.join(file))
+        self.work.iter().flat_map(Work::files).map(PathBuf::from)
     }
 
     /// Each copy once.
     fn work_from(&self, before: &Timeline, takes: &[SelectedTake], slow: bool) -> Result<Vec<Work>, Failure> {
+        let takes = by_name(takes);
         let mut made = BTreeSet::new();
         let mut work = Vec::new();
         for (own, clip) in before.clips.iter().zip(&self.timeline.clips) {
             if own.picture.file != clip.picture.file && made.insert(clip.picture.file.clone()) {
                 work.push(self.picture(own, clip, slow));
             }
-            let take = takes.iter().find(|take| take.take == clip.take);
+            let take = takes.get(&clip.take);
             for (own, stem) in own.stems.iter().zip(&clip.stems).filter(|(own, stem)| own != stem) {
                 let Some(label) = take.and_then(|take| take.stem_label(own.role)) else { continue };
                 let label = if slow { slowed_label(&label, &stem.file)? } else { label };
@@ -103,7 +106,7 @@ impl Copies {
                 if let ([left, right], true) = (&stem.sides[..], own.sides != stem.sides)
                     && made.insert(left.clone())
                 {
-                    let (source, files) = (self.out.join(&stem.file), [left.clone(), right.clone()]);
+                    let (source, files) = (PathBuf::from(&stem.file), [left.clone(), right.clone()]);
                     let (role, length, label) = (stem.role, stem.samples, Box::new(label));
                     work.push(Work::Sides { source, files, role, length, label });
                 }
@@ -131,7 +134,7 @@ impl Copies {
         let is_sides = |work: &&Work| matches!(work, Work::Sides { .. });
         let (sides, first): (Vec<&Work>, Vec<&Work>) = self.work.iter().partition(is_sides);
         let make = |work: &&Work| {
-            let made = work.make(&self.out);
+            let made = work.make();
             bar.step();
             made
         };
@@ -139,11 +142,6 @@ impl Copies {
         bar.end();
         made
     }
-}
-
-/// The shot's place in the list, from 0.
-fn place(project: &Project, take: &TakeId) -> u64 {
-    project.list.shots.iter().position(|shot| shot.id == take.shot).map_or(0, |index| index as u64)
 }
 
 fn slowed(timeline: Timeline) -> Result<Timeline, Failure> {
@@ -155,8 +153,8 @@ fn slowed(timeline: Timeline) -> Result<Timeline, Failure> {
 }
 
 /// Where a stem and its sides lie; a stem of one channel is its own side.
-fn stem_files(stem: &Stem, kind: Kind, sides: bool) -> (String, Vec<String>) {
-    let copy = |file: &str| format!("{MEDIA}/{}", base_name(file));
+fn stem_files(stem: &Stem, media: &str, kind: Kind, sides: bool) -> (String, Vec<String>) {
+    let copy = |file: &str| format!("{media}/{}", base_name(file));
     let file = if kind == Kind::Slowed { copy(&stem.file) } else { stem.file.clone() };
     let has_sides = !stem.sides.is_empty() || (sides && stem.channels == 2);
     let both = match kind {
@@ -175,14 +173,16 @@ impl Work {
         }
     }
 
-    fn make(&self, out: &Path) -> Result<(), Failure> {
+    fn make(&self) -> Result<(), Failure> {
         match self {
-            Work::Picture { file, order } => stamp(order, &out.join(file)),
+            Work::Picture { file, order } => stamp(order, Path::new(file)),
             Work::Stem { source, file, frames, label } => {
-                write_whole(&out.join(file), |out| pull::slow(open_plain(source)?, out, *frames, label).map(|_| ()))
+                write_whole(Path::new(file), |out| pull::slow(open_plain(source)?, out, *frames, label).map(|_| ()))
                     .map_err(|error| failed(source, &error))
             }
-            Work::Sides { source, files, role, length, label } => split(source, out, files, *role, *length, label),
+            Work::Sides { source, files, role, length, label } => {
+                split(source, Path::new(""), files, *role, *length, label)
+            }
         }
     }
 }
@@ -215,5 +215,9 @@ pub(crate) fn split(
 
 fn failed(source: &Path, error: &dyn std::fmt::Display) -> Failure {
     let message = format!("failed to copy {}: {error}", source.display());
-    Failure::new(Exit::Media, message, "check that the disk has room, and `seedpost finish` the shot again")
+    Failure::new(
+        Exit::Media,
+        message,
+        "check that the disk has room; if that file is damaged, delete it, and `seedpost run` makes it anew",
+    )
 }

@@ -1,10 +1,12 @@
 //! The cut of a project: the finished takes that it is made of, laid out as the list or an imported recut says.
 
+use std::collections::{HashMap, HashSet};
+
 use seedpost_core::change::Change;
 use seedpost_core::cue::{self, Spoken};
 use seedpost_core::job::Take;
 use seedpost_core::lane::Lane;
-use seedpost_core::shot::{Shot, TakeId};
+use seedpost_core::shot::{Shot, ShotId, TakeId};
 use seedpost_core::spec::{Finding, Span, Weight};
 use seedpost_core::sync::Tolerance;
 use seedpost_core::time::{Frames, Rounding, SampleRate, Samples, TimeRange};
@@ -163,24 +165,52 @@ pub(crate) fn assembled(
     Ok(timeline)
 }
 
-/// The cut with its markers and cues: as it was imported last, else as the list has it.
+/// A cut, and what is not in it.
+pub(crate) struct Cut {
+    /// With its markers and cues.
+    pub(crate) timeline: Timeline,
+    pub(crate) missing: Vec<Missing>,
+}
+
+/// A shot that is not in the cut.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Missing {
+    pub(crate) shot: String,
+    /// In words that go on after its name.
+    pub(crate) why: String,
+}
+
+/// The cut as it was imported last, else as the list has it.
 pub(crate) fn cut(
     project: &Project,
     takes: &[SelectedTake],
     place: impl Fn(&TakeId, &str) -> String,
-) -> Result<Timeline, Failure> {
-    let timeline = shown_cut(project, &assembled(project, takes, place)?)?;
-    Ok(with_words(project, takes, timeline))
+) -> Result<Cut, Failure> {
+    let assembled = assembled(project, takes, place)?;
+    let mut missing = unfinished(project, takes);
+    let timeline = match Recut::read(project)? {
+        None => assembled,
+        Some(recut) => {
+            missing.extend(recut.missing(&assembled, project));
+            recut.apply(&assembled)?
+        }
+    };
+    if timeline.clips.is_empty() {
+        let message = "none of the recut's takes is in the list";
+        return Err(Failure::new(Exit::Invalid, message, "import another recut, or `seedpost import --list-order`"));
+    }
+    Ok(Cut { timeline: with_words(project, takes, timeline), missing })
 }
 
-/// The takes of the list's cut where they are shown: as the recut has them that was imported last, if there is one.
-pub(crate) fn shown_cut(project: &Project, assembled: &Timeline) -> Result<Timeline, Failure> {
-    Recut::read(project)?.map_or_else(|| Ok(assembled.clone()), |recut| recut.apply(assembled))
+/// Takes by their names.
+pub(crate) fn by_name(takes: &[SelectedTake]) -> HashMap<&TakeId, &SelectedTake> {
+    takes.iter().map(|take| (&take.take, take)).collect()
 }
 
 /// A cut with what people should know about it.
 fn with_words(project: &Project, takes: &[SelectedTake], mut timeline: Timeline) -> Timeline {
-    let take = |clip: &Clip| takes.iter().find(|take| take.take == clip.take);
+    let by_name = by_name(takes);
+    let take = |clip: &Clip| by_name.get(&clip.take).copied();
     let spoken: Vec<Spoken<'_>> = timeline.clips.iter().filter_map(|clip| Some(take(clip)?.spoken(clip))).collect();
     let cues = cue::plan(&spoken, timeline.start.rate(), project.list.reel, Tolerance::default());
     let found = timeline.clips.iter().flat_map(|clip| {
@@ -222,13 +252,21 @@ pub(crate) fn own_media(project: &Project) -> impl Fn(&TakeId, &str) -> String {
 }
 
 /// Shots that have no finished take.
-pub(crate) fn missing(project: &Project, takes: &[SelectedTake]) -> Vec<String> {
-    let there = |shot: &&Shot| !takes.iter().any(|take| take.take.shot == shot.id);
-    project.list.shots.iter().filter(there).map(|shot| shot.id.to_string()).collect()
+fn unfinished(project: &Project, takes: &[SelectedTake]) -> Vec<Missing> {
+    let finished: HashSet<&ShotId> = takes.iter().map(|take| &take.take.shot).collect();
+    let there = |shot: &&Shot| !finished.contains(&shot.id);
+    let why = "has no finished take and is not in the cut".to_owned();
+    let missing = |shot: &Shot| Missing { shot: shot.id.to_string(), why: why.clone() };
+    project.list.shots.iter().filter(there).map(missing).collect()
+}
+
+/// The names of shots that are not in the cut.
+pub(crate) fn names(missing: &[Missing]) -> Vec<&str> {
+    missing.iter().map(|missing| missing.shot.as_str()).collect()
 }
 
 /// Says which shots are not in the cut; answers how that ends.
-pub(crate) fn tell_missing(missing: &[String]) -> Exit {
-    missing.iter().for_each(|shot| note(format_args!("warning: {shot} has no finished take and is not in the cut")));
+pub(crate) fn tell_missing(missing: &[Missing]) -> Exit {
+    missing.iter().for_each(|Missing { shot, why }| note(format_args!("warning: {shot} {why}")));
     if missing.is_empty() { Exit::Done } else { Exit::Partly }
 }

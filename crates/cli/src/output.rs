@@ -72,11 +72,21 @@ impl Failure {
     pub(crate) fn disk(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
         let hint = match error.kind() {
             std::io::ErrorKind::StorageFull => "free some space and run the same command again; nothing paid is lost",
-            std::io::ErrorKind::NotFound => "check the path",
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => "check the path",
+            std::io::ErrorKind::InvalidInput | std::io::ErrorKind::IsADirectory => "name a plain file",
+            std::io::ErrorKind::AlreadyExists => "move it, or choose another name",
             std::io::ErrorKind::PermissionDenied => "check who may read and write there",
             _ => "run `seedpost doctor`",
         };
-        let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::Usage } else { Exit::Internal };
+        let is_named_wrongly = matches!(
+            error.kind(),
+            std::io::ErrorKind::NotFound
+                | std::io::ErrorKind::NotADirectory
+                | std::io::ErrorKind::InvalidInput
+                | std::io::ErrorKind::IsADirectory
+                | std::io::ErrorKind::AlreadyExists
+        );
+        let exit = if is_named_wrongly { Exit::Usage } else { Exit::Internal };
         Failure::new(exit, format!("failed to {what} {}: {error}", path.display()), hint)
     }
 
@@ -139,10 +149,15 @@ pub(crate) fn agrees(question: impl Display) -> bool {
 
 /// Writes the one JSON object of a command: `schema` first, then the fields of `body`.
 pub(crate) fn result_json(command: &str, body: Value) {
+    result_json_as(&format!("seedpost.{command}/1"), body);
+}
+
+/// The same in a form that is not the command's first.
+pub(crate) fn result_json_as(schema: &str, body: Value) {
     let fields = serde_json::to_string(&body).unwrap_or_default();
     let rest = fields.strip_prefix('{').unwrap_or("}");
     let comma = if rest == "}" { "" } else { "," };
-    say(format_args!("{{\"schema\":\"seedpost.{command}/1\"{comma}{rest}"));
+    say(format_args!("{{\"schema\":\"{schema}\"{comma}{rest}"));
 }
 
 /// A path as JSON and people get it; what is not UTF-8 in it is marked.

@@ -174,7 +174,8 @@ pub(crate) fn refuse_overwrite(out: &Path, force: bool, inputs: &[&Path]) -> Res
         let message = format!("{} is read here, and would be written over", input.display());
         return Err(Failure::new(Exit::Usage, message, "choose another name"));
     }
-    if out.exists() && !force {
+    // A link that leads nowhere is somebody's too.
+    if fs::symlink_metadata(out).is_ok() && !force {
         return Err(Failure::new(
             Exit::Usage,
             format!("{} exists", out.display()),

@@ -13,7 +13,7 @@ use seedpost_media::loudness::Meter;
 use seedpost_media::wav::{Label, Stem};
 use seedpost_media::{MediaError, wav};
 
-use crate::cut::{SelectedTake, cut, missing, own_media, selected};
+use crate::cut::{Cut, Missing, SelectedTake, by_name, cut, own_media, selected};
 use crate::finish::files_of;
 use crate::output::{Exit, Failure};
 use crate::project::{Project, digest, digest_text, make_folder, open_plain, refuse_overwrite, write_whole};
@@ -26,10 +26,10 @@ pub(crate) fn write(
     folder: &Path,
     wishes: Wishes,
     force: bool,
-) -> Result<(Vec<StemFacts>, Vec<String>), Failure> {
+) -> Result<(Vec<StemFacts>, Vec<Missing>), Failure> {
     let _lock = project.lock()?;
     let takes = selected(project, None)?;
-    let timeline = cut(project, &takes, own_media(project))?;
+    let Cut { timeline, missing } = cut(project, &takes, own_media(project))?;
     let names = Names { folder: folder.to_owned(), prefix: safe_title(&project.list.title), short: false };
     make_folder(folder)?;
     let inputs = files_of(project, &takes);
@@ -42,15 +42,21 @@ pub(crate) fn write(
     let roles = timeline.roles().into_iter().filter(|role| !(wishes.no_separation && role.is_estimated()));
     let stem = |role: Role| {
         reel.write(role).map_err(|error| {
-            let hint = "check that the disk has room; a reel past 4 GiB has to be split into lists";
-            Failure::new(Exit::Internal, format!("failed to write {}: {error}", names.path(role).display()), hint)
+            let (exit, hint) = match error {
+                MediaError::Io(_) => (Exit::Internal, "check that the disk has room"),
+                _ => (
+                    Exit::Media,
+                    "delete a stem that is damaged and `seedpost run`; split a reel past 4 GiB into lists",
+                ),
+            };
+            Failure::new(exit, format!("failed to write {}: {error}", names.path(role).display()), hint)
         })
     };
     let stems: Vec<StemFacts> = roles.map(stem).collect::<Result<_, _>>()?;
     if force {
         names.clear(&stems).map_err(|error| Failure::disk("replace stems in", folder, &error))?;
     }
-    Ok((stems, missing(project, &takes)))
+    Ok((stems, missing))
 }
 
 /// A reel in the making.
@@ -78,9 +84,9 @@ impl Reel<'_> {
     ) -> Option<Reel<'a>> {
         let places = timeline.places()?;
         let used = timeline.clips.iter().map(|clip| timeline.within_stems(clip)).collect::<Option<Vec<_>>>()?;
+        let by_name = by_name(takes);
         let spoken = timeline.clips.iter().zip(&places).zip(&used).flat_map(|((clip, place), used)| {
-            let take = takes.iter().find(|take| take.take == clip.take);
-            let phrases = take.map_or(&[][..], SelectedTake::phrases);
+            let phrases = by_name.get(&clip.take).map_or(&[][..], |take| take.phrases());
             phrases.iter().filter_map(|range| placed(*range, *used, *place))
         });
         Some(Reel {

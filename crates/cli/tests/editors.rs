@@ -121,15 +121,22 @@ fn a_program_gets_its_own_forms_and_nothing_is_written_over() {
         ]
     );
     assert_eq!(names("otio"), ["Kitchen_at_seven.otio", "Kitchen_at_seven.otioz", "losses.json"]);
-    for program in ["premiere", "resolve", "fcp", "protools", "reaper"] {
-        assert!(names(program).len() >= 2, "{program}");
-    }
+    let endings =
+        |program: &str| names(program).iter().map(|name| name.replace("Kitchen_at_seven", "")).collect::<String>();
+    assert_eq!(endings("premiere"), ".xml.otio_cmx3600.edllosses.json");
+    assert_eq!(endings("resolve"), ".otio.xml_file32.edl_markers_resolve.edllosses.json");
+    assert_eq!(endings("fcp"), ".fcpxmllosses.json");
+    assert_eq!(endings("protools"), ".aaf_file32.edl_adr.txt_adr_session.txt_adr.csvlosses.json");
+    assert_eq!(endings("reaper"), ".rpp_adr.csvlosses.json");
     let before = std::fs::read(demo.root.join("avid/losses.json")).unwrap();
     let (code, _, err) = run(&demo.root, &["export", "--for", "avid", "--stamp", "--out", "avid"]);
     assert_eq!(code, 2);
     assert!(err.contains("exists") && err.contains("--force"), "{err}");
     assert_eq!(std::fs::read(demo.root.join("avid/losses.json")).unwrap(), before);
     assert_eq!(run(&demo.root, &["export", "--for", "avid", "--stamp", "--out", "avid", "--force"]).0, 0);
+    assert!(json(&demo.root, &["export", "--for", "fcp"])["files"].to_string().contains("export/fcp/"));
+    let (code, _, err) = run(&demo.root, &["export", "--for", "fcp", "--out", "shots.toml"]);
+    assert!(code == 2 && !err.contains("doctor"), "{err}");
     let (code, _, err) = run(&demo.root, &["export", "--for", "vegas"]);
     assert!(code == 2 && err.contains("avid, premiere, resolve"), "{err}");
 }
@@ -227,4 +234,117 @@ fn what_is_no_recut_of_this_cut_is_refused_and_changes_nothing() {
     let same = json(&demo.root, &["import", "cut/Kitchen_at_seven_cmx3600.edl", "--dry-run"]);
     assert_eq!((&same["changes"], &same["kept"]), (&json!([]), &json!(false)));
     assert!(!demo.root.join(".seedpost/cut.json").exists());
+}
+
+const LIST: &str = "[render]\ntier = \"fast\"\nresolution = \"480p\"\n";
+
+fn shot(id: &str, more: &str) -> String {
+    format!("[[shot]]\nid = \"{id}\"\nprompt = \"{id}\"\nduration = 4\n{more}")
+}
+
+/// The program's answer where it does not end with 0.
+fn partly(root: &Path, arguments: &[&str], expected: i32) -> (Value, String) {
+    let (code, out, err) = run(root, &[arguments, &["--json"]].concat());
+    assert_eq!(code, expected, "{arguments:?}: {out}{err}");
+    (serde_json::from_str(&out).unwrap(), err)
+}
+
+/// An editor's list by hand: two seconds of B, one of somebody else's, all of A.
+const BY_HAND: &str = "TITLE: By hand\r\nFCM: NON-DROP FRAME\r\n\r\n\
+001  BA       V     C        00:00:00:12 00:00:02:12 01:00:00:00 01:00:02:00\r\n* FROM CLIP NAME: B_T01.mp4\r\n\
+002  STOCK    V     C        09:00:00:00 09:00:01:00 01:00:02:00 01:00:03:00\r\n* FROM CLIP NAME: STOCK.mov\r\n\
+003  AA       V     C        00:00:00:00 00:00:04:00 01:00:03:00 01:00:07:00\r\n* FROM CLIP NAME: A_T01.mp4\r\n";
+
+#[test]
+fn a_recut_holds_while_the_list_goes_on_and_says_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let list = |shots: &[String]| std::fs::write(root.join("shots.toml"), format!("{LIST}{}", shots.concat())).unwrap();
+    let (a, b, c) = (shot("A", ""), shot("B", ""), shot("C", ""));
+    list(&[a, b.clone()]);
+    assert_eq!(run(root, &["run"]).0, 0);
+    std::fs::write(root.join("hand.edl"), BY_HAND).unwrap();
+    let (first, _) = partly(root, &["import", "hand.edl"], 8);
+    let foreign = json!({ "change": "foreign", "name": "STOCK.mov", "record": { "start": 86_448, "end": 86_472 } });
+    assert_eq!(
+        first["changes"],
+        json!([
+            { "change": "trimmed", "take": "B_T01", "head": 12, "tail": 36 },
+            foreign,
+            { "change": "moved", "take": "A_T01", "from": 1, "to": 2 },
+        ])
+    );
+    let kept = std::fs::read(root.join(".seedpost/cut.json")).unwrap();
+    let (again, _) = partly(root, &["import", "hand.edl"], 8);
+    assert_eq!(again["changes"], json!([foreign]), "nothing but the stranger is other than the cut");
+    assert_eq!(std::fs::read(root.join(".seedpost/cut.json")).unwrap(), kept);
+    assert!(!root.join(".seedpost/cut-001.json").exists());
+
+    let places = |arguments: &[&str], expected: i32| {
+        let (cut, err) = partly(root, &[&["export", "--format", "edl", "--force"], arguments].concat(), expected);
+        let clips: Vec<String> =
+            cut["timeline"]["clips"].as_array().unwrap().iter().map(|clip| clip["take"].to_string()).collect();
+        (clips.join(" "), cut["missing"].clone(), err)
+    };
+    assert_eq!(places(&[], 0).0, "\"B_T01\" \"A_T01\"");
+
+    // Another take is selected: it takes the place, then and when the old list is imported once more.
+    let second = shot("A", "takes = 2\nselect = 2\n");
+    list(&[second.clone(), b]);
+    assert_eq!(run(root, &["run"]).0, 0);
+    let (clips, _, err) = places(&[], 0);
+    assert!(clips == "\"B_T01\" \"A_T02\"" && err.contains("A_T02 takes its place"), "{clips}: {err}");
+    let (_, err) = partly(root, &["import", "hand.edl"], 8);
+    assert!(err.contains("takes its place"), "{err}");
+
+    // A new shot is not in the recut, and one is gone from the list.
+    list(&[second, c]);
+    assert_eq!(run(root, &["run"]).0, 0);
+    let (clips, missing, err) = places(&[], 8);
+    assert_eq!((clips.as_str(), missing), ("\"A_T02\"", json!(["B", "C"])));
+    assert!(err.contains("C is not in the recut hand.edl") && err.contains("B is gone from the list"), "{err}");
+
+    std::fs::write(root.join(".seedpost/cut.json"), "{").unwrap();
+    let (code, _, err) = run(root, &["export", "--format", "edl", "--force"]);
+    assert!(code == 3 && err.contains("--list-order"), "{err}");
+    let (_, err) = partly(root, &["import", "hand.edl"], 8);
+    assert!(err.contains("cannot be read"), "{err}");
+    // Whoever imports now has seen both: C is left out, and B is nobody's.
+    assert_eq!(places(&[], 0).0, "\"A_T02\"");
+}
+
+/// The render of a shot is away for a while: its place in the cut must not be lost for that.
+#[test]
+fn a_recut_with_a_shot_that_is_not_finished_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::write(root.join("shots.toml"), format!("{LIST}{}{}", shot("A", ""), shot("B", ""))).unwrap();
+    assert_eq!(run(root, &["run"]).0, 0);
+    std::fs::write(root.join("hand.edl"), BY_HAND).unwrap();
+    let clip = root.join("takes/B/T01/render.mp4");
+    std::fs::rename(&clip, root.join("away.mp4")).unwrap();
+    let (code, _, err) = run(root, &["import", "hand.edl"]);
+    assert!(code == 3 && err.contains("B has no finished take"), "{err}");
+    let (cut, err) = partly(root, &["export", "--format", "edl"], 8);
+    assert_eq!(cut["missing"], json!(["B"]));
+    assert!(err.contains("B has no finished take"), "{err}");
+    std::fs::rename(root.join("away.mp4"), &clip).unwrap();
+    partly(root, &["import", "hand.edl"], 8);
+}
+
+#[test]
+fn what_labels_cannot_count_is_refused_and_the_rest_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let list = format!("start_timecode = \"23:59:58:00\"\n{LIST}{}", shot("A", ""));
+    std::fs::write(root.join("shots.toml"), list).unwrap();
+    assert_eq!(run(root, &["run"]).0, 0);
+    let (cut, err) = partly(root, &["export"], 8);
+    assert_eq!(cut["refused"].as_array().unwrap().len(), 4, "{cut}");
+    assert!(err.contains("24:00:00:00") && err.contains("earlier start_timecode"), "{err}");
+    let (package, _) = partly(root, &["turnover"], 8);
+    assert_eq!(package["refused"].as_array().unwrap().len(), 4);
+    let (code, _, err) = run(root, &["export", "--format", "edl", "--out", "one"]);
+    assert!(code == 3 && err.contains("24:00:00:00"), "{err}");
+    assert!(!root.join("one").exists());
 }

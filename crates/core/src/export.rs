@@ -23,7 +23,6 @@ pub use links::{Links, base_name};
 pub use loss::{ALL, Field, Loss, Of};
 pub use program::Program;
 
-use crate::time::Frames;
 use crate::timeline::{Clip, Timeline};
 
 /// A form in which a cut leaves seedpost.
@@ -185,9 +184,8 @@ fn admit(timeline: &Timeline, format: Format) -> Result<(), Refusal> {
     if !by_frames && timeline.reaches_midnight() {
         return refuse("the cut goes up to 24:00:00:00, where labels begin anew", "set an earlier start_timecode");
     }
-    let picture_end = |clip: &Clip| Frames(clip.picture.start.0.saturating_add(clip.picture.frames.0));
     let sound_end = |clip: &Clip| clip.stems.iter().map(|stem| timeline.stem_source(clip, stem).end).max();
-    let late = |clip: &Clip| picture_end(clip) >= midnight || sound_end(clip).is_some_and(|end| end >= midnight);
+    let late = |clip: &Clip| clip.source().end >= midnight || sound_end(clip).is_some_and(|end| end >= midnight);
     if matches!(format, Format::Cmx3600 | Format::File32) && timeline.clips.iter().any(late) {
         return refuse("the timecode of a take goes up to 24:00:00:00", "give it an earlier one");
     }

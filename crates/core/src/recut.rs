@@ -152,9 +152,20 @@ pub fn compare(cut: &Timeline, base: &Timeline, sequence: &Sequence, handles: Fr
     let mut wanted = Vec::with_capacity(sequence.events.len());
     let mut foreign = Vec::new();
     for event in &sequence.events {
+        if let Some((one, other)) = takes.contradiction(&event.clue) {
+            recut.faults.push(contradicts(event, &one.take, &other.take));
+        }
         match takes.find(&event.clue) {
             Some(clip) => wanted.push(wanted_of(clip, event, cut)),
-            None => foreign.push(event),
+            None => match takes.of_the_shot(&event.clue) {
+                Some((clip, other)) => {
+                    recut
+                        .notes
+                        .push(Note { place: event.place.clone(), what: format!("{} stands for {other}", clip.take) });
+                    wanted.push(wanted_of(clip, event, cut));
+                }
+                None => foreign.push(event),
+            },
         }
     }
     let start = signed(cut.start.frames());
@@ -170,6 +181,15 @@ pub fn compare(cut: &Timeline, base: &Timeline, sequence: &Sequence, handles: Fr
     }
     recut.notes.extend(sound::slid(cut, &takes, &wanted, sequence));
     recut
+}
+
+fn contradicts(event: &Event, one: &TakeId, other: &TakeId) -> ImportFault {
+    ImportFault {
+        place: event.place.clone(),
+        found: format!("a clip whose name and file say {one} and {other}"),
+        allowed: "one take a clip".to_owned(),
+        fix: "give the clip the name of its file, or link it to its own file again".to_owned(),
+    }
 }
 
 fn early(wanted: &Wanted<'_>, cut: &Timeline) -> ImportFault {

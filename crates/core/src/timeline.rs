@@ -105,6 +105,12 @@ impl Clip {
         (self.from, Frames(self.picture.frames.0.saturating_sub(used)))
     }
 
+    /// What its stem is called: the take and the stem's role.
+    #[must_use]
+    pub fn stem_name(&self, stem: &Stem) -> String {
+        format!("{}_{}", self.take, stem.role)
+    }
+
     /// Whether a frame since midnight lies in it.
     #[must_use]
     pub fn holds(&self, frame: Frames) -> bool {

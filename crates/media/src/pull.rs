@@ -16,13 +16,6 @@ use crate::wav::{Label, Stem};
 /// What was done, in the coding history of a slowed stem.
 const TREATMENT: &str = "resampled by 1001/1000, dithered to 24 bits";
 
-/// The rate that frames of `rate` have when each lasts 1001/1000 as long; `None` for another than 24, 30 and 60.
-#[must_use]
-pub fn slowed(rate: FrameRate) -> Option<FrameRate> {
-    let is_known = rate.den() == 1 && [24, 30, 60].contains(&rate.num());
-    FrameRate::new(rate.num().checked_mul(1000)?, 1001).filter(|_| is_known)
-}
-
 /// What the slowed copy of a stem says of itself: the same label, counted without drop-frame at the slowed rate, and
 /// the samples that pass until then. `unique_id` is that of the copy.
 ///
@@ -31,7 +24,7 @@ pub fn slowed(rate: FrameRate) -> Option<FrameRate> {
 pub fn label(label: &Label, unique_id: String) -> Result<Label, MediaError> {
     let from = label.start.rate();
     let made = || {
-        let rate = slowed(from)?;
+        let rate = from.slowed()?;
         let start = Timecode::from_frames(label.start.frames(), rate, false)?;
         Some((start, length(start.frames(), rate)?.0))
     };

@@ -208,7 +208,7 @@ fn the_label_is_the_same_and_the_samples_until_then_are_those_of_the_slowed_rate
     assert!(matches!(pull::label(&other, "AFTER".into()), Err(MediaError::Unsupported(_))));
     let drop = stem_label("01:00:00;00", "29.97", 2);
     assert!(matches!(pull::label(&drop, "AFTER".into()), Err(MediaError::Unsupported(_))));
-    assert_eq!(pull::slowed(FrameRate::FPS_24), Some("23.976".parse().unwrap()));
+    assert_eq!(FrameRate::FPS_24.slowed(), Some("23.976".parse().unwrap()));
 }
 
 #[test]

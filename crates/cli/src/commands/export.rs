@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::List;
 use crate::bundle::Bundle;
-use crate::copies::{Copies, Kind};
-use crate::cut::{SelectedTake, cut, own_media, selected};
+use crate::copies::{Copies, Kind, MEDIA};
+use crate::cut::{Cut, Missing, SelectedTake, cut, names, own_media, selected, tell_missing};
 use crate::finish::files_of;
-use crate::output::{Exit, Failure, note, result_json, say, shown, table};
+use crate::output::{Exit, Failure, note, result_json_as, say, shown, table};
 use crate::progress::Style;
-use crate::project::{Project, refuse_overwrite, write_whole};
+use crate::project::{Project, refuse_overwrite, sweep_folder, write_whole};
 
 /// The list of what several forms could not carry; of one form it is only shown.
 const LOSSES: &str = "losses.json";
@@ -41,9 +41,9 @@ pub(crate) struct Arguments {
     /// frames last 1001/1000 as long, stems are resampled copies.
     #[arg(long, value_name = "RATE", value_parser = ["23.976", "23.98", "24000/1001"])]
     conform: Option<String>,
-    /// The folder that the files go to.
-    #[arg(long, default_value = "export")]
-    out: PathBuf,
+    /// The folder that the files go to; without it `export`, and with --for a folder of the program's name in it.
+    #[arg(long)]
+    out: Option<PathBuf>,
     /// Replace files that stand there already.
     #[arg(long)]
     force: bool,
@@ -78,15 +78,18 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     let project = arguments.list.open()?;
     let _lock = project.lock()?;
     let takes = selected(&project, None)?;
-    let timeline = cut(&project, &takes, own_media(&project))?;
+    let Cut { timeline, missing } = cut(&project, &takes, own_media(&project))?;
+    let out = &arguments.folder();
     let title = safe_title(&project.list.title);
     let forms = forms(arguments, &timeline)?;
     let needs_sides = forms.contains(&Form::File(Format::Aaf));
-    let copies = Copies::plan(&project, &takes, timeline, &arguments.out, arguments.kind(), needs_sides)?;
-    let outs = forms.iter().map(|form| arguments.out.join(form.file_name(&title)));
-    let list = arguments.format.is_none().then(|| arguments.out.join(LOSSES));
+    let copies = Copies::plan(&project, &takes, timeline, out, arguments.kind(), needs_sides)?;
+    let outs = forms.iter().map(|form| out.join(form.file_name(&title)));
+    let list = arguments.format.is_none().then(|| out.join(LOSSES));
     let outs = outs.chain(list.clone());
     refuse(&project, &takes, arguments.force, outs.chain(copies.files()))?;
+    sweep_folder(out);
+    sweep_folder(&out.join(MEDIA));
     let (exports, refusals) = exports(copies.timeline(), &forms);
     if exports.is_empty() {
         return Err(refused(&refusals));
@@ -94,9 +97,9 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     copies.make(style)?;
     let mut made = Made { files: Vec::new(), losses: Vec::new(), refusals };
     for (form, export) in exports {
-        let path = arguments.out.join(form.file_name(&title));
+        let path = out.join(form.file_name(&title));
         match form {
-            Form::Bundle(bundle) => bundle.write(copies.timeline(), &arguments.out, &path)?,
+            Form::Bundle(bundle) => bundle.write(copies.timeline(), &path)?,
             Form::File(_) => write(&path, &export.content)?,
         }
         made.losses.extend(export.losses);
@@ -106,11 +109,17 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
         write(&path, &losses_file(&made.losses))?;
         made.files.push(path);
     }
-    made.tell(copies.timeline(), json);
-    Ok(if made.refusals.is_empty() { Exit::Done } else { Exit::Partly })
+    made.tell(copies.timeline(), &missing, json);
+    let exit = tell_missing(&missing);
+    Ok(if made.refusals.is_empty() { exit } else { Exit::Partly })
 }
 
 impl Arguments {
+    fn folder(&self) -> PathBuf {
+        let program = self.program.map_or("", Program::as_str);
+        self.out.clone().unwrap_or_else(|| Path::new("export").join(program))
+    }
+
     fn kind(&self) -> Kind {
         match (&self.conform, self.stamp) {
             (Some(_), _) => Kind::Slowed,
@@ -150,6 +159,10 @@ fn refuse(
     let inputs = files_of(project, takes);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     for out in outs {
+        if out.is_dir() && out.extension().is_none_or(|ending| ending != "otiod") {
+            let message = format!("{} is a folder", out.display());
+            return Err(Failure::new(Exit::Usage, message, "choose another --out, or move it"));
+        }
         refuse_overwrite(&out, force, &inputs)?;
     }
     Ok(())
@@ -197,22 +210,22 @@ struct Made {
 }
 
 impl Made {
-    fn tell(&self, timeline: &Timeline, json: bool) {
+    fn tell(&self, timeline: &Timeline, missing: &[Missing], json: bool) {
         let refused = self.refusals.iter().map(ToString::to_string);
+        for refusal in &self.refusals {
+            note(format_args!("warning: not written: {refusal}"));
+            note(format_args!("  fix: {}", refusal.fix));
+        }
         if json {
             let (files, refused): (Vec<String>, Vec<String>) =
                 (self.files.iter().map(shown).collect(), refused.collect());
-            let body = json!({ "files": files, "losses": self.losses, "refused": refused, "timeline": timeline });
-            return result_json("export", body);
+            let body = json!({ "files": files, "losses": self.losses, "refused": refused, "missing": names(missing), "timeline": timeline });
+            return result_json_as("seedpost.export/2", body);
         }
         self.files.iter().for_each(|file| say(file.display()));
         if !self.losses.is_empty() {
             say("");
             say(self.table());
-        }
-        for (words, refusal) in refused.zip(&self.refusals) {
-            note(format_args!("warning: not written: {words}"));
-            note(format_args!("  fix: {}", refusal.fix));
         }
     }
 

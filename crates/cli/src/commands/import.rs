@@ -1,24 +1,25 @@
 //! `import`: an editor's recut comes back: what was changed, and the cut as it is from then on.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use seedpost_core::catalog::Catalog;
-use seedpost_core::import::{self, Kind, Note};
+use seedpost_core::import::{self, ImportFault, Kind, Note, Sequence};
 use seedpost_core::recut::{self, Change, Handle};
 use seedpost_core::shot::TakeId;
 use seedpost_core::time::Frames;
 use seedpost_core::timeline::{Edit, Timeline};
 use serde_json::{Value, json};
 
-use crate::cut::{assembled, own_media, selected, shown_cut};
+use crate::cut::{assembled, own_media, selected};
 use crate::output::{Exit, Failure, note, result_json, say, shown, table};
 use crate::project::{Project, digest, open_plain};
 use crate::recut::Recut;
 
 /// The largest file that is read, in bytes.
-const MOST: u64 = 64 << 20;
+const MOST: u64 = 192 << 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -29,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "shots.toml")]
     shots: PathBuf,
     /// Tell which clips have fewer frames than this before and after what is used.
-    #[arg(long, value_name = "FRAMES", default_value_t = 0)]
+    #[arg(long, value_name = "FRAMES", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     handles: u64,
     /// Show what was changed, and leave the cut as it is.
     #[arg(long)]
@@ -66,28 +67,95 @@ fn take(arguments: &Arguments, project: &Project, file: &Path, json: bool) -> Re
     let bytes = read(file)?;
     let takes = selected(project, None)?;
     let base = assembled(project, &takes, own_media(project))?;
-    let present = shown_cut(project, &base)?;
-    let sequence = import::read(&bytes, kind, &present).map_err(|faults| refused(file, &faults))?;
+    let standing = standing(project);
+    let present = present(standing.as_ref(), &base);
+    let sequence = match sequence(&bytes, kind, &present) {
+        Ok(sequence) => sequence,
+        Err(faults) => return Ok(refuse(file, &faults, json)),
+    };
     let recut = recut::compare(&present, &base, &sequence, Frames(arguments.handles));
     if !recut.faults.is_empty() {
-        return Err(refused(file, &recut.faults));
+        return Ok(refuse(file, &recut.faults, json));
     }
-    let timeline = base.recut(&recut.edits).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Failure::new(Exit::Invalid, format!("{name}: {}", faults.join("; ")), "cut the takes that there are")
-    })?;
-    if timeline.clips.is_empty() {
+    refuse_unfinished(project, &recut)?;
+    if recut.edits.is_empty() {
         let message = format!("{name} has none of the takes");
         return Err(Failure::new(Exit::Invalid, message, "export a sequence of clips that `seedpost export` named"));
     }
     if !arguments.dry_run {
-        let sha256 = digest(file).map_err(|error| Failure::disk("read", file, &error))?.0;
-        let edits = recut.edits.iter().map(|edit| (edit.clone(), words(&recut.changes, edit, &present))).collect();
-        Recut::new(name.clone(), sha256, edits).keep(project)?;
+        keep(project, &name, file, &base, &sequence, standing.as_ref())?;
     }
-    let imported = Imported { project, file, present, recut, offers: Vec::new() };
-    imported.offered().tell(arguments.dry_run, json);
-    Ok(Exit::Done)
+    let exit = if recut.changes.iter().any(is_foreign) { Exit::Partly } else { Exit::Done };
+    let offers = offers(project, &recut);
+    Imported { file, present, recut, offers }.tell(arguments.dry_run, json);
+    Ok(exit)
+}
+
+/// The recut that stands; one that cannot be read is as none, and told.
+fn standing(project: &Project) -> Option<Recut> {
+    Recut::read(project).unwrap_or_else(|failure| {
+        note(format_args!("warning: {}", failure.message()));
+        None
+    })
+}
+
+/// What the new recut is laid beside: the one that stands, where it fits the takes, else the list's order.
+fn present(standing: Option<&Recut>, base: &Timeline) -> Timeline {
+    let shown = standing.map_or_else(|| Ok(base.clone()), |recut| recut.apply(base));
+    shown.unwrap_or_else(|failure| {
+        note(format_args!("warning: changes are told against the list's order: {}", failure.message()));
+        base.clone()
+    })
+}
+
+/// Reads a recut of the cut, or of the cut as `export --conform 23.976` slows it: its labels and frames are the same.
+fn sequence(bytes: &[u8], kind: Kind, cut: &Timeline) -> Result<Sequence, Vec<ImportFault>> {
+    let slowed = || import::read(bytes, kind, &cut.clone().slowed()?).ok();
+    import::read(bytes, kind, cut).or_else(|faults| slowed().ok_or(faults))
+}
+
+/// Keeps the new cut, with what was done to the list's, unless it is the one that stands.
+fn keep(
+    project: &Project,
+    name: &str,
+    file: &Path,
+    base: &Timeline,
+    sequence: &Sequence,
+    standing: Option<&Recut>,
+) -> Result<(), Failure> {
+    let whole = recut::compare(base, base, sequence, Frames(0));
+    if whole.changes.is_empty() && standing.is_none() {
+        return Ok(());
+    }
+    let sha256 = digest(file).map_err(|error| Failure::disk("read", file, &error))?.0;
+    let mut words = HashMap::<&TakeId, Vec<String>>::new();
+    for change in &whole.changes {
+        change.take().into_iter().for_each(|take| words.entry(take).or_default().push(change.words(base)));
+    }
+    let noted = |edit: &Edit| (edit.clone(), words.get(&edit.take).map_or_else(String::new, |words| words.join("; ")));
+    let edits = whole.edits.iter().map(noted).collect();
+    let new = Recut::new(name.to_owned(), sha256, edits, base);
+    if standing.is_some_and(|standing| standing.is_same_cut(&new)) { Ok(()) } else { new.keep(project) }
+}
+
+fn is_foreign(change: &Change) -> bool {
+    matches!(change, Change::Foreign { .. })
+}
+
+/// A shot of the list that has no finished take just now must not fall out of the cut because of that.
+fn refuse_unfinished(project: &Project, recut: &recut::Recut) -> Result<(), Failure> {
+    let take = |change: &Change| match change {
+        Change::Foreign { name, .. } => name.split('.').next()?.parse::<TakeId>().ok(),
+        _ => None,
+    };
+    let of_the_list = |take: &TakeId| project.list.shot(&take.shot).is_some();
+    match recut.changes.iter().filter_map(take).find(of_the_list) {
+        None => Ok(()),
+        Some(take) => {
+            let message = format!("{take} is in the recut, and {} has no finished take", take.shot);
+            Err(Failure::new(Exit::Invalid, message, "`seedpost run`, then import it again"))
+        }
+    }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
@@ -101,22 +169,23 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn refused(file: &Path, faults: &[import::ImportFault]) -> Failure {
+/// Tells all faults.
+fn refuse(file: &Path, faults: &[ImportFault], json: bool) -> Exit {
     faults.iter().for_each(note);
     let plural = if faults.len() == 1 { "" } else { "s" };
     let message = format!("{}: {} fault{plural}; the cut is what it was", file.display(), faults.len());
-    Failure::new(Exit::Invalid, message, "mend them all in the editing program, and export it again")
-}
-
-/// What was done to a take, for the marker where it lies now.
-fn words(changes: &[Change], edit: &Edit, cut: &Timeline) -> String {
-    let of_it = changes.iter().filter(|change| change.take() == Some(&edit.take));
-    of_it.map(|change| change.words(cut)).collect::<Vec<_>>().join("; ")
+    let failure = Failure::new(Exit::Invalid, message, "mend them all in the editing program, and export it again");
+    failure.tell();
+    if json {
+        let mut body = failure.json();
+        body["faults"] = json!(faults);
+        result_json("error", body);
+    }
+    Exit::Invalid
 }
 
 /// What came back.
 struct Imported<'a> {
-    project: &'a Project,
     file: &'a Path,
     /// The cut before.
     present: Timeline,
@@ -133,23 +202,21 @@ struct Offer {
     most: u64,
 }
 
-impl Imported<'_> {
-    fn offered(mut self) -> Self {
-        let needed = self.recut.handles.iter().filter_map(|handle| Some((&handle.take, handle.seconds_needed?)));
-        let mut longest = std::collections::BTreeMap::<&TakeId, u64>::new();
-        for (take, seconds) in needed {
-            let there = longest.entry(take).or_default();
-            *there = seconds.max(*there);
-        }
-        let offer = |(take, seconds): (&TakeId, u64)| {
-            let shot = self.project.list.shot(&take.shot)?;
-            let most = Catalog::built_in().model(&shot.render)?.seconds.max;
-            Some(Offer { take: take.clone(), seconds, most: most.into() })
-        };
-        self.offers = longest.into_iter().filter_map(offer).collect();
-        self
+/// The longest render that is needed of each shot.
+fn offers(project: &Project, recut: &recut::Recut) -> Vec<Offer> {
+    let mut longest = BTreeMap::<&TakeId, u64>::new();
+    for (take, seconds) in recut.handles.iter().filter_map(|handle| Some((&handle.take, handle.seconds_needed?))) {
+        let there = longest.entry(take).or_default();
+        *there = seconds.max(*there);
     }
+    let offer = |(take, seconds): (&TakeId, u64)| {
+        let most = Catalog::built_in().model(&project.list.shot(&take.shot)?.render)?.seconds.max;
+        Some(Offer { take: take.clone(), seconds, most: most.into() })
+    };
+    longest.into_iter().filter_map(offer).collect()
+}
 
+impl Imported<'_> {
     fn tell(&self, dry_run: bool, json: bool) {
         if json {
             return result_json("import", self.json(dry_run));
@@ -165,7 +232,7 @@ impl Imported<'_> {
         self.offers.iter().for_each(|offer| say(offer.words()));
         for Note { place, what } in &self.recut.notes {
             let place = place.to_string();
-            note(format_args!("not taken over: {place}{}{what}", if place.is_empty() { "" } else { ": " }));
+            note(format_args!("note: {place}{}{what}", if place.is_empty() { "" } else { ": " }));
         }
         if dry_run {
             note("the cut is what it was: --dry-run");

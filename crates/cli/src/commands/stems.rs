@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{List, provider};
 use crate::assets::measure_whole;
 use crate::clip::{self, Order};
-use crate::cut::tell_missing;
+use crate::cut::{names, tell_missing};
 use crate::output::{Exit, Failure, result_json, say, shown, table};
 use crate::project::refuse_overwrite;
 use crate::sound::{Maker, NO_SOUND, Names, SoundFacts, StemFacts, Whole, Wishes};
@@ -56,7 +56,7 @@ fn reel(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let list = List { shots: arguments.input.clone(), provider: arguments.provider };
     let (stems, missing) = reel::write(&list.open()?, &arguments.out, arguments.wishes, arguments.force)?;
     if json {
-        result_json("stems", json!({ "folder": shown(&arguments.out), "stems": stems, "missing": missing }));
+        result_json("stems", json!({ "folder": shown(&arguments.out), "stems": stems, "missing": names(&missing) }));
     } else {
         table_of(&arguments.out, &stems);
     }

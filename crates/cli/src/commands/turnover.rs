@@ -1,11 +1,11 @@
 //! `turnover`: the package for sound. Whole or absent, and a new version only when something changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use seedpost_core::export::{self, Format, Links};
+use seedpost_core::export::{self, Format, Links, Loss, base_name};
 use seedpost_core::shot::TakeId;
 use seedpost_core::sync::edit_map;
 use seedpost_core::timeline::Timeline;
@@ -15,8 +15,9 @@ use serde_json::json;
 
 use super::List;
 use crate::copies;
-use crate::cut::{SelectedTake, cut, missing, selected, tell_missing};
-use crate::output::{Exit, Failure, note, result_json, say, shown};
+use crate::cut::{Cut, SelectedTake, cut, names, selected, tell_missing};
+use crate::finish::file_of;
+use crate::output::{Exit, Failure, note, result_json_as, say, shown};
 use crate::project::{Project, digest, make_folder, write_whole};
 use crate::sound::{self, StemFacts};
 
@@ -24,7 +25,8 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
     let project = list.open()?;
     let _lock = project.lock()?;
     let finished = selected(&project, None)?;
-    let timeline = cut(&project, &finished, packaged)?.with_sides(|stem| sound::sides(&stem.file));
+    let Cut { timeline, missing } = cut(&project, &finished, packaged)?;
+    let timeline = timeline.with_sides(|stem| sound::sides(&stem.file));
     let folder = project.root.join("turnover");
     make_folder(&folder)?;
     let title = safe_title(&project.list.title);
@@ -34,7 +36,7 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
         .tempdir_in(&folder)
         .map_err(|error| Failure::disk("write in", &folder, &error))?;
     let version = last + 1;
-    let mut manifest = build(&project, &timeline, &finished, draft.path(), &title, version)?;
+    let (mut manifest, refused) = build(&project, &timeline, &finished, draft.path(), &title, version)?;
     let before = folder.join(package_name(&title, last));
     manifest.version = last;
     let unchanged = read_manifest(&before).is_some_and(|before| before == manifest) && is_whole(&before, &manifest);
@@ -46,17 +48,17 @@ pub(super) fn run(list: &List, json: bool) -> Result<Exit, Failure> {
         fs::set_permissions(&package, std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .map_err(|error| Failure::disk("open", &package, &error))?;
     }
-    let missing = missing(&project, &finished);
     if json {
-        result_json(
-            "turnover",
-            json!({ "package": shown(&package), "new": !unchanged, "clips": timeline.clips.len(), "missing": missing, "losses": manifest.losses }),
+        result_json_as(
+            "seedpost.turnover/2",
+            json!({ "package": shown(&package), "new": !unchanged, "clips": timeline.clips.len(), "missing": names(&missing), "refused": refused, "losses": manifest.losses }),
         );
     } else {
         let state = if unchanged { " (nothing changed since it was made)" } else { "" };
         say(format_args!("package  {}{state}", package.display()));
     }
-    Ok(tell_missing(&missing))
+    let exit = tell_missing(&missing);
+    Ok(if refused.is_empty() { exit } else { Exit::Partly })
 }
 
 /// Whether every file of a package still is what the manifest says.
@@ -95,44 +97,11 @@ fn build(
     draft: &Path,
     title: &str,
     version: u32,
-) -> Result<Manifest, Failure> {
-    for folder in ["picture", "audio", "timeline"] {
-        make_folder(&draft.join(folder))?;
-    }
-    let mut paths = BTreeSet::new();
-    let in_cut = |selected: &&SelectedTake| timeline.clips.iter().any(|clip| clip.take == selected.take);
-    for selected in takes.iter().filter(in_cut) {
-        let stems = selected.facts.sound.stems.iter().flat_map(StemFacts::files).map(|(file, _)| file);
-        for file in stems.chain([&selected.facts.picture]) {
-            let (from, to) = (crate::finish::file_of(project, &selected.take, file), packaged(&selected.take, file));
-            fs::copy(&from, draft.join(&to)).map_err(|error| Failure::disk("copy", &from, &error))?;
-            paths.insert(to);
-        }
-    }
-    for (clip, stem) in timeline.clips.iter().flat_map(|clip| clip.stems.iter().map(move |stem| (clip, stem))) {
-        let label = takes.iter().find(|take| take.take == clip.take).and_then(|take| take.stem_label(stem.role));
-        if let ([left, right], Some(label)) = (&stem.sides[..], label)
-            && paths.insert(left.clone())
-        {
-            paths.insert(right.clone());
-            let sides = [left.clone(), right.clone()];
-            copies::split(&draft.join(&stem.file), draft, &sides, stem.role, stem.samples, &label)?;
-        }
-    }
-    let mut losses = Vec::new();
-    let timelines = Format::ALL.into_iter().map(|format| ("timeline", format));
-    let cues = Format::CUES.into_iter().filter(|_| !timeline.cues.is_empty()).map(|format| ("adr", format));
-    for (folder, format) in timelines.chain(cues) {
-        let path = format!("{folder}/{}", format.file_name(title));
-        match export::write(timeline, format, Links("../")) {
-            Ok(export) => {
-                write_file(draft, &path, &export.content)?;
-                losses.extend(export.losses);
-                paths.insert(path);
-            }
-            Err(refusal) => note(format_args!("warning: not in the package: {refusal}")),
-        }
-    }
+) -> Result<(Manifest, Vec<String>), Failure> {
+    let in_cut: HashSet<&TakeId> = timeline.clips.iter().map(|clip| &clip.take).collect();
+    let takes: Vec<&SelectedTake> = takes.iter().filter(|take| in_cut.contains(&take.take)).collect();
+    let mut paths = copy_media(project, timeline, &takes, draft)?;
+    let Forms { losses, refused } = write_forms(timeline, draft, title, &mut paths)?;
     if !timeline.cues.is_empty() {
         let path = format!("adr/{title}_adr.json");
         let text = serde_json::to_string_pretty(&timeline.cues).expect("cues are plain values");
@@ -145,7 +114,7 @@ fn build(
         paths.insert(path);
     }
     let files = paths.into_iter().map(|path| describe(draft, path)).collect::<Result<_, _>>()?;
-    Ok(Manifest {
+    let manifest = Manifest {
         schema: SCHEMA.to_owned(),
         title: project.list.title.clone(),
         version,
@@ -154,7 +123,70 @@ fn build(
         clips: clips(timeline),
         losses,
         files,
-    })
+    };
+    Ok((manifest, refused))
+}
+
+/// Copies the pictures and stems of takes, and writes the sides of stems; answers all paths.
+fn copy_media(
+    project: &Project,
+    timeline: &Timeline,
+    takes: &[&SelectedTake],
+    draft: &Path,
+) -> Result<BTreeSet<String>, Failure> {
+    for folder in ["picture", "audio", "timeline"] {
+        make_folder(&draft.join(folder))?;
+    }
+    let mut paths = BTreeSet::new();
+    for selected in takes {
+        let stems = selected.facts.sound.stems.iter().flat_map(StemFacts::files).map(|(file, _)| file);
+        for file in stems.chain([&selected.facts.picture]) {
+            let (from, to) = (file_of(project, &selected.take, file), packaged(&selected.take, file));
+            fs::copy(&from, draft.join(&to)).map_err(|error| Failure::disk("copy", &from, &error))?;
+            paths.insert(to);
+        }
+    }
+    let by_name: HashMap<&TakeId, &SelectedTake> = takes.iter().map(|take| (&take.take, *take)).collect();
+    for (clip, stem) in timeline.clips.iter().flat_map(|clip| clip.stems.iter().map(move |stem| (clip, stem))) {
+        let label = by_name.get(&clip.take).and_then(|take| take.stem_label(stem.role));
+        if let ([left, right], Some(label)) = (&stem.sides[..], label)
+            && paths.insert(left.clone())
+        {
+            paths.insert(right.clone());
+            let sides = [left.clone(), right.clone()];
+            let own = file_of(project, &clip.take, &format!("stems/{}", base_name(&stem.file)));
+            copies::split(&own, draft, &sides, stem.role, stem.samples, &label)?;
+        }
+    }
+    Ok(paths)
+}
+
+/// What the forms could not carry, and those that cannot be written.
+struct Forms {
+    losses: Vec<Loss>,
+    refused: Vec<String>,
+}
+
+fn write_forms(timeline: &Timeline, draft: &Path, title: &str, paths: &mut BTreeSet<String>) -> Result<Forms, Failure> {
+    let (mut losses, mut refused) = (Vec::new(), Vec::new());
+    let timelines = Format::ALL.into_iter().map(|format| ("timeline", format));
+    let cues = Format::CUES.into_iter().filter(|_| !timeline.cues.is_empty()).map(|format| ("adr", format));
+    for (folder, format) in timelines.chain(cues) {
+        let path = format!("{folder}/{}", format.file_name(title));
+        match export::write(timeline, format, Links("../")) {
+            Ok(export) => {
+                write_file(draft, &path, &export.content)?;
+                losses.extend(export.losses);
+                paths.insert(path);
+            }
+            Err(refusal) => {
+                note(format_args!("warning: not in the package: {refusal}"));
+                note(format_args!("  fix: {}", refusal.fix));
+                refused.push(refusal.to_string());
+            }
+        }
+    }
+    Ok(Forms { losses, refused })
 }
 
 fn write_file(draft: &Path, path: &str, content: &[u8]) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ from fractions import Fraction
 # The fields that somebody must have looked at, or that must be declared lost.
 KINDS = {
     "cut": ["name", "start"],
-    "clip": ["name", "track", "source", "available", "record", "reel", "link", "lane", "provenance"],
+    "clip": ["name", "track", "channels", "source", "available", "record", "reel", "link", "lane", "provenance"],
     "stem": ["name", "track", "channels", "source", "available", "record", "link"],
     "marker": ["name", "frame", "length", "note", "colour"],
     "cue": ["number", "character", "line", "start", "end", "reason", "beeps"],
@@ -17,7 +17,6 @@ KINDS = {
 # Fields that are compared where a reader sees them, and that nobody has to see.
 MORE = {
     "cut": ["rate", "drop"],
-    "clip": ["channels"],
     "cue": ["priority", "scene", "reel", "note", "take", "character_number"],
 }
 # What a loss's field takes off, where it is not the field of that name.

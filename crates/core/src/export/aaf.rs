@@ -302,7 +302,7 @@ fn losses_of_stems(timeline: &Timeline, lost: fn(&Stem) -> bool, field: Field, w
     let stems = || timeline.clips.iter().flat_map(|clip| clip.stems.iter().map(move |stem| (clip, stem)));
     let kept: BTreeSet<Role> = stems().filter(|(_, stem)| !lost(stem)).map(|(_, stem)| stem.role).collect();
     let name = |(clip, stem): (&crate::timeline::Clip, &Stem)| {
-        if kept.contains(&stem.role) { format!("{}_{}", clip.take, stem.role) } else { stem.role.to_string() }
+        if kept.contains(&stem.role) { clip.stem_name(stem) } else { stem.role.to_string() }
     };
     let names: BTreeSet<String> = stems().filter(|(_, stem)| lost(stem)).map(name).collect();
     names.iter().map(|name| Loss::one(Format::Aaf, Of::Stem, name, field, why)).collect()

@@ -1,6 +1,6 @@
 //! CMX3600 edit decision lists: one header, then one event for each channel of each clip.
 //!
-//! Source timecode is the files' own. A reel is explained where its picture first stands (`COMMENT: REEL … IS …`).
+//! Source timecode is the files' own; events of sound carry the reel of their picture and the time of the stem. A reel is explained where its picture first stands (`COMMENT: REEL … IS …`).
 //! Deliberately absent: comments before the first event, byte order marks and `FROM FILE` paths, each of which some
 //! reader rejects; and a second sound track, since readers disagree about `A3`.
 
@@ -72,7 +72,7 @@ impl List<'_> {
     }
 
     fn stem(&mut self, clip: &Clip, stem: &Stem) {
-        let name = format!("{}_{}", clip.take, stem.role);
+        let name = clip.stem_name(stem);
         for channel in ["A", "A2"].iter().take(usize::from(stem.channels)) {
             self.event(clip, channel, self.timeline.stem_source(clip, stem), &name, &stem.file);
         }
@@ -116,6 +116,7 @@ fn losses(timeline: &Timeline, layout: Layout, inside: &[&Marker], outside: &[&M
         all(Of::Clip, Field::Provenance, "a list has no place for it"),
         all(Of::Clip, Field::Available, "a list has only what is used"),
         all(Of::Clip, Field::Link, "a list has file names, and no folders"),
+        all(Of::Clip, Field::Channels, "a list does not tell of sound in the picture's file"),
     ];
     losses.extend(told::title(timeline, format, ascii(&timeline.title, TITLE), "titles are short and in ASCII"));
     if let Some(first) = timeline.clips.first().filter(|first| first.record_start != timeline.start.frames()) {

@@ -148,7 +148,7 @@ impl<'a> Writer<'a> {
     }
 
     fn sound_asset(&mut self, clip: &Clip, stem: &Stem, number: &mut usize) {
-        let name = stem_name(clip, stem);
+        let name = clip.stem_name(stem);
         let Some(id) = self.id(&name, number) else { return };
         let (start, channels) = (self.time(self.timeline.stem_start(stem)), stem.channels.to_string());
         let duration = self.length(clip, stem);
@@ -233,7 +233,7 @@ impl<'a> Writer<'a> {
     }
 
     fn stem(&mut self, clip: &Clip, stem: &Stem, offset: &str) {
-        let name = stem_name(clip, stem);
+        let name = clip.stem_name(stem);
         let lane = self.lanes.get(&stem.role.track()).map(|lane| format!("-{lane}")).unwrap_or_default();
         let (start, duration) = (self.time(self.timeline.stem_source(clip, stem).start), self.time(clip.frames));
         let (id, role) = (self.ids.get(&name).cloned().unwrap_or_default(), role(stem.role));
@@ -279,10 +279,6 @@ impl<'a> Writer<'a> {
 
 fn sound_attributes(channels: &str) -> [(&'static str, &str); 4] {
     [("hasAudio", "1"), ("audioSources", "1"), ("audioChannels", channels), ("audioRate", "48000")]
-}
-
-fn stem_name(clip: &Clip, stem: &Stem) -> String {
-    format!("{}_{}", clip.take, stem.role)
 }
 
 /// A role of Final Cut's, and the model's code below it.

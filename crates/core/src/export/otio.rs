@@ -4,7 +4,7 @@
 //! Source ranges live in the same timecode space as the media's available range: that of the file. Markers stand on
 //! the stack, which begins at 0; one before the cut has a negative time. What the schema has no word for is in
 //! `metadata.seedpost`; which channels of a file a sound clip plays, in the words of Resolve and Premiere. Nothing of
-//! the model is lost.
+//! the model is lost but NUL in names.
 
 use std::io;
 
@@ -189,7 +189,7 @@ struct Range {
     duration: Time,
 }
 
-/// The format writes rate and value as floats; both are exact for every rate and length here.
+/// The format writes rate and value as floats: values are exact, rates the nearest, as OpenTimelineIO computes them.
 #[derive(Serialize)]
 struct Time {
     #[serde(rename = "OTIO_SCHEMA")]
@@ -223,7 +223,8 @@ impl<'a> Writer<'a> {
         let whole = TimeRange { start: clip.picture.start, end: Frames(clip.picture.start.0 + clip.picture.frames.0) };
         let metadata = json!({ "seedpost": {
             "shot": clip.take.shot.as_str(), "take": clip.take.number, "lane": clip.lane, "reel": clip.reel,
-            "provenance": clip.provenance,
+            "provenance": clip.provenance, "channels": clip.picture.channels, "width": clip.picture.width,
+            "height": clip.picture.height,
         } });
         self.clip(clip.take.to_string(), &clip.picture.file, clip.source(), whole, metadata)
     }
@@ -232,7 +233,7 @@ impl<'a> Writer<'a> {
         let stem = clip.stem_on(track)?;
         let first = self.timeline.stem_start(stem);
         let whole = TimeRange { start: first, end: Frames(first.0 + clip.picture.frames.0) };
-        let name = format!("{}_{}", clip.take, stem.role);
+        let name = clip.stem_name(stem);
         let used = self.timeline.stem_source(clip, stem);
         Some(self.clip(name, &stem.file, used, whole, sound_metadata(clip, stem)))
     }

@@ -22,22 +22,37 @@ pub enum Program {
 }
 
 impl Program {
+    /// All of them.
+    pub const ALL: [Program; 7] = [
+        Program::Avid,
+        Program::Premiere,
+        Program::Resolve,
+        Program::Fcp,
+        Program::ProTools,
+        Program::Reaper,
+        Program::Otio,
+    ];
     /// The words that [`Program::parse`] reads.
     pub const ALLOWED: &str = "avid, premiere, resolve, fcp, protools, reaper or otio";
 
     /// Reads a word of [`Program::ALLOWED`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Program> {
-        Some(match text {
-            "avid" => Program::Avid,
-            "premiere" => Program::Premiere,
-            "resolve" => Program::Resolve,
-            "fcp" => Program::Fcp,
-            "protools" => Program::ProTools,
-            "reaper" => Program::Reaper,
-            "otio" => Program::Otio,
-            _ => return None,
-        })
+        Program::ALL.into_iter().find(|program| program.as_str() == text)
+    }
+
+    /// The word that [`Program::parse`] reads.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Program::Avid => "avid",
+            Program::Premiere => "premiere",
+            Program::Resolve => "resolve",
+            Program::Fcp => "fcp",
+            Program::ProTools => "protools",
+            Program::Reaper => "reaper",
+            Program::Otio => "otio",
+        }
     }
 
     /// The forms that it takes, the fullest first; those of [`Format::CUES`] only where there are cues.

@@ -14,10 +14,10 @@ use serde::Serialize;
 use super::text::{flat, seconds};
 use super::{Export, Field, Format, Links, Loss, Of, told};
 use crate::time::{FrameRate, Frames};
-use crate::timeline::{Clip, Colour, Marker, Role, Stem, Timeline};
+use crate::timeline::{Clip, Colour, Marker, Role, Timeline};
 
-/// The letters of a value in one line of notes; REAPER reads lines of up to 4096 bytes.
-const LINE: usize = 800;
+/// The letters of a value in one line of notes, each of at most six bytes; REAPER reads lines of up to 4096 bytes.
+const LINE: usize = 600;
 
 pub(super) fn write(timeline: &Timeline, links: Links<'_>) -> Export {
     let mut project = Project { timeline, links, rate: timeline.start.rate(), text: String::new(), depth: 0 };
@@ -128,7 +128,7 @@ impl<'a> Project<'a> {
 
     fn sound(&mut self, clip: &'a Clip, track: Role) {
         let Some(stem) = clip.stem_on(track) else { return };
-        self.item(clip, &name(clip, stem));
+        self.item(clip, &clip.stem_name(stem));
         self.open("<NOTES");
         self.note("First sample", stem.time_reference);
         self.note("Frames", clip.picture.frames);
@@ -166,10 +166,6 @@ impl<'a> Project<'a> {
             value => self.line(format_args!("|{key}: {value}")),
         }
     }
-}
-
-fn name(clip: &Clip, stem: &Stem) -> String {
-    format!("{}_{}", clip.take, stem.role)
 }
 
 /// `request_id` as `Request id`.
@@ -326,6 +322,6 @@ mod tests {
         let (project, _) = written(&timeline, Format::Reaper);
         let letters: Vec<usize> =
             project.lines().filter(|line| line.contains("|Prompt: ")).map(|line| line.matches('ä').count()).collect();
-        assert_eq!(letters, [800, 800, 400]);
+        assert_eq!(letters, [600, 600, 600, 200]);
     }
 }

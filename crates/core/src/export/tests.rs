@@ -154,3 +154,22 @@ fn every_form_has_a_name_of_its_own() {
         ("A_adr.txt".into(), "A_adr.csv".into())
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    /// A file, the same bytes each time, or a reason with a fix.
+    #[test]
+    fn every_cut_is_written_or_refused_in_every_form((timeline, _) in crate::timeline::arbitrary::cut()) {
+        for format in Format::ALL.into_iter().chain(Format::CUES) {
+            let once = write(&timeline, format, Links("../"));
+            proptest::prop_assert_eq!(&once, &write(&timeline, format, Links("../")));
+            match once {
+                Ok(export) => {
+                    proptest::prop_assert!(export.losses.iter().all(|loss| loss.format == format.as_str()));
+                }
+                Err(refusal) => proptest::prop_assert!(!refusal.fix.is_empty()),
+            }
+        }
+    }
+}

@@ -70,7 +70,7 @@ pub(super) fn links(
     for clip in takes(timeline) {
         losses.extend(changed(Of::Clip, clip.take.to_string(), &clip.picture.file));
         for stem in clip.stems.iter().filter(|_| stems) {
-            losses.extend(changed(Of::Stem, format!("{}_{}", clip.take, stem.role), &stem.file));
+            losses.extend(changed(Of::Stem, clip.stem_name(stem), &stem.file));
         }
     }
     losses

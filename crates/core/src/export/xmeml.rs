@@ -276,7 +276,7 @@ impl<'a> Writer<'a> {
     }
 
     fn sound(&mut self, clip: &Clip, sound: &Sound<'a>, place: &Place<'a>, side: usize) {
-        let name = format!("{}_{}", clip.take, place.stem.role);
+        let name = clip.stem_name(place.stem);
         self.begin_clip(&sound.id(place, side), &name, clip);
         self.sound_file(&name, clip, place.stem);
         self.xml.open("sourcetrack", &[]);

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use crate::shot::{ShotId, TakeId};
 use crate::timeline::{Clip, Role, Timeline};
 
 /// What may tell the take.
@@ -31,20 +32,38 @@ pub struct Takes<'a> {
     /// In capitals; nothing where two takes differ by case only.
     folded: HashMap<String, Option<&'a Clip>>,
     reels: HashMap<String, Option<&'a Clip>>,
+    shots: HashMap<&'a ShotId, &'a Clip>,
 }
 
 impl<'a> Takes<'a> {
     /// Those of some timelines. Of a take that is there more than once, the first counts.
     #[must_use]
     pub fn of(timelines: &[&'a Timeline]) -> Takes<'a> {
-        let mut takes = Takes { exact: HashMap::new(), folded: HashMap::new(), reels: HashMap::new() };
+        let (exact, folded, reels, shots) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        let mut takes = Takes { exact, folded, reels, shots };
         for clip in timelines.iter().flat_map(|timeline| &timeline.clips) {
             let name = clip.take.to_string();
             note(&mut takes.folded, name.to_ascii_uppercase(), clip);
             note(&mut takes.reels, clip.reel.to_ascii_uppercase(), clip);
             takes.exact.entry(name).or_insert(clip);
+            takes.shots.entry(&clip.take.shot).or_insert(clip);
         }
         takes
+    }
+
+    /// Two takes that the names of one clip tell: an editor renamed it, or linked it to another file.
+    #[must_use]
+    pub fn contradiction(&self, clue: &Clue) -> Option<(&'a Clip, &'a Clip)> {
+        let mut takes = clue.names.iter().filter_map(|name| forms(name).find_map(|form| self.named(form)));
+        let first = takes.next()?;
+        takes.find(|other| other.take != first.take).map(|other| (first, other))
+    }
+
+    /// The take that stands for another one of its shot, which a clue names, and that other one.
+    #[must_use]
+    pub fn of_the_shot(&self, clue: &Clue) -> Option<(&'a Clip, TakeId)> {
+        let mut others = clue.names.iter().flat_map(|name| forms(name)).filter_map(|form| form.parse::<TakeId>().ok());
+        others.find_map(|take| Some((*self.shots.get(&take.shot)?, take)))
     }
 
     /// The take that a picture's clue tells.

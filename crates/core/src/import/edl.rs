@@ -19,6 +19,8 @@ pub(super) fn read(text: &str, cut: &Timeline) -> Draft {
         group: Vec::new(),
         names: Vec::new(),
         picture_track: None,
+        days: 0,
+        latest: 0,
         number: String::new(),
     };
     // Lists of old systems end lines with a carriage return alone.
@@ -41,6 +43,9 @@ struct Reader {
     names: Vec<(String, String)>,
     /// The picture track that has events.
     picture_track: Option<u32>,
+    /// Frames of the days that have passed, and where the last picture began.
+    days: i64,
+    latest: i64,
 }
 
 /// A line of an event in frames.
@@ -115,12 +120,26 @@ impl Reader {
             }
         };
         let Some(times) = self.times(number, &event.times) else { return };
-        let [source, record] = times;
+        let [source, mut record] = times;
+        if channels.picture.is_some() {
+            self.roll(&mut record, &event.times);
+        }
         let raw = Raw { line: number, reel: event.reel.clone(), channels, transition, source, record, speed: false };
         self.group.push(raw);
     }
 
-    /// Source and record in frames since midnight. What ends at midnight ends at 00:00:00:00.
+    /// Counts a picture's record time on past midnight, where labels begin anew and the cut goes on.
+    fn roll(&mut self, record: &mut (i64, i64), labels: &[&str; 4]) {
+        let day = self.label(labels[2]).map_or(0, |label| label.midnight().0);
+        let day = i64::try_from(day).unwrap_or(0);
+        if record.0 + self.days + day / 2 < self.latest {
+            self.days += day;
+        }
+        *record = (record.0 + self.days, record.1 + self.days);
+        self.latest = record.0;
+    }
+
+    /// Source and record in frames since midnight. What ends at midnight or after it has a label of the next day.
     fn times(&mut self, line: u32, labels: &[&str; 4]) -> Option<[(i64, i64); 2]> {
         let mut frames = [0_i64; 4];
         let mut sound = true;
@@ -139,9 +158,10 @@ impl Reader {
         }
         let [source_in, mut source_out, record_in, mut record_out] = frames;
         for (begin, end, label) in [(source_in, &mut source_out, labels[1]), (record_in, &mut record_out, labels[3])] {
-            if *end == 0 && begin > 0 {
-                let midnight = self.label(label).map_or(0, |label| label.midnight().0);
-                *end = i64::try_from(midnight).unwrap_or(0);
+            let day = self.label(label).map_or(0, |label| label.midnight().0);
+            let day = i64::try_from(day).unwrap_or(0);
+            if (*end == 0 && begin > 0) || begin - *end > day / 2 {
+                *end += day;
             }
         }
         if sound && (source_out < source_in || record_out < record_in) {

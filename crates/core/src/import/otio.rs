@@ -11,13 +11,13 @@ use crate::time::FrameRate;
 use crate::timeline::Timeline;
 use schema::{Object, Range, Time, unversioned};
 
-/// The most objects that a document may have: what a file of 64 MiB holds, and a tenth more.
-const MOST_OBJECTS: usize = 1_200_000;
+/// The most objects that a document may have: 40,000 clips with two stems, and more.
+const MOST_OBJECTS: usize = 2_400_000;
 
 pub(super) fn read(text: &str, cut: &Timeline) -> Draft {
     let mut reader = Reader { draft: Draft::default(), rate: cut.start.rate(), wrong_rates: Vec::new() };
     if text.bytes().filter(|byte| *byte == b'{').count() > MOST_OBJECTS {
-        let found = "more than a million objects";
+        let found = "more than two million objects";
         reader.fault(&Place::default(), found, "a document that fits memory", "export the cut without its media pool");
         return reader.draft;
     }
@@ -186,7 +186,8 @@ impl Reader {
 
     fn clip(&mut self, item: &Object, place: &Place, walk: &mut Walk) {
         let media = item.media();
-        let available = media.and_then(|media| media.available_range).and_then(|range| self.span(range, place));
+        let available = media.and_then(|media| media.available_range).filter(|range| self.has_rate(range.start_time));
+        let available = available.and_then(|range| self.span(range, place));
         let used = item.source_range.and_then(|range| self.span(range, place)).or(available);
         let before = std::mem::take(&mut walk.before);
         let Some(used) = used else {
@@ -243,12 +244,16 @@ impl Reader {
         Some(Span { start, frames })
     }
 
-    /// A time in whole frames of the cut's rate.
-    fn time(&mut self, time: Time, place: &Place) -> Option<i64> {
+    /// Whether a time counts at the cut's rate; what is available of somebody else's file may count at its own.
+    fn has_rate(&self, time: Time) -> bool {
         let rate = f64::from(self.rate.num()) / f64::from(self.rate.den());
         // 23.976 and 23.98 are ways to write 24000/1001; the nearest other rate is 0.02 away.
-        let same = (time.rate - rate).abs() < 0.005;
-        if !same {
+        (time.rate - rate).abs() < 0.005
+    }
+
+    /// A time in whole frames of the cut's rate.
+    fn time(&mut self, time: Time, place: &Place) -> Option<i64> {
+        if !self.has_rate(time) {
             if !self.wrong_rates.iter().any(|known| known.to_bits() == time.rate.to_bits())
                 && self.wrong_rates.len() < 16
             {

@@ -78,8 +78,12 @@ proptest! {
 
 /// Two takes of 96 frames from 01:00:00:00.
 fn cut() -> Timeline {
+    cut_from("01:00:00:00")
+}
+
+fn cut_from(start: &str) -> Timeline {
     use crate::timeline::{Picture, Piece, Provenance, assemble};
-    let start = crate::time::Timecode::parse("01:00:00:00", FrameRate::FPS_24).expect("a timecode");
+    let start = crate::time::Timecode::parse(start, FrameRate::FPS_24).expect("a timecode");
     let piece = |take: &str| Piece {
         take: take.parse().expect("a take"),
         lane: crate::lane::Lane::Keep,
@@ -259,6 +263,47 @@ fn all_that_is_wrong_with_a_sequence_is_told_at_once() {
 }
 
 #[test]
+fn numbers_at_the_edge_are_faults() {
+    for number in [i64::MIN, i64::MIN + 1, i64::MAX] {
+        let item =
+            format!("<clipitem><name>S1_A_T01</name><start>{number}</start><end>10</end><in>{number}</in></clipitem>");
+        assert!(!refused(&xmeml(&item), Kind::Xmeml).is_empty());
+    }
+}
+
+/// Two takes either side of 24:00:00:00, of which the second begins at a label of the next day.
+#[test]
+fn a_list_goes_on_past_midnight() {
+    let late = cut_from("23:59:56:00");
+    let list = "TITLE: Late\nFCM: NON-DROP FRAME\n\n\
+        001  S1A      V     C        00:00:00:00 00:00:04:00 23:59:56:00 00:00:00:00\n* FROM CLIP NAME: S1_A_T01\n\
+        002  S1B      V     C        00:00:00:00 00:00:04:00 00:00:00:00 00:00:04:00\n* FROM CLIP NAME: S1_B_T01\n";
+    let sequence = read(list.as_bytes(), Kind::Edl, &late).expect("a list");
+    let recut = compare(&late, &late, &sequence, Frames(0));
+    assert_eq!((recut.changes, recut.edits), (Vec::new(), edits(&late)));
+}
+
+/// A clip whose name says one take and whose file another is not guessed at.
+#[test]
+fn a_clip_that_says_two_takes_is_a_fault() {
+    let file = "<file id=\"f1\"><pathurl>file://localhost/S1_B_T01.mov</pathurl></file>";
+    let items = clipitem("S1_A_T01", 0, 10, 0, 10, file);
+    let sequence = read(xmeml(&items).as_bytes(), Kind::Xmeml, &cut()).expect("a sequence");
+    let faults = compare(&cut(), &cut(), &sequence, Frames(0)).faults;
+    assert_eq!(faults.len(), 1);
+    assert_eq!(faults[0].found, "a clip whose name and file say S1_A_T01 and S1_B_T01");
+}
+
+#[test]
+fn another_take_of_a_shot_stands_for_the_one_that_was_cut() {
+    let items = clipitem("S1_A_T07", 0, 10, 0, 10, "");
+    let sequence = read(xmeml(&items).as_bytes(), Kind::Xmeml, &cut()).expect("a sequence");
+    let recut = compare(&cut(), &cut(), &sequence, Frames(0));
+    assert_eq!(recut.edits[0].take.to_string(), "S1_A_T01");
+    assert!(recut.notes.iter().any(|note| note.what == "S1_A_T01 stands for S1_A_T07"), "{:?}", recut.notes);
+}
+
+#[test]
 fn documents_that_attack_are_refused() {
     let entity = "<!DOCTYPE x [<!ENTITY a \"b\">]><xmeml>&a;</xmeml>";
     assert_eq!(refused(entity, Kind::Xmeml), [(Some(1), "a DOCTYPE with declarations".to_owned())]);
@@ -267,7 +312,7 @@ fn documents_that_attack_are_refused() {
     assert_eq!(refused(&deep, Kind::Xmeml), [(Some(1), "elements 200 deep".to_owned())]);
     assert_eq!(refused("<xmeml>\n<sequence>", Kind::Xmeml), [(Some(2), "the end, within an element".to_owned())]);
     assert_eq!(refused(&"[".repeat(10_000), Kind::Otio).len(), 1);
-    assert_eq!(refused(&"{".repeat(2_000_000), Kind::Otio), [(None, "more than a million objects".to_owned())]);
+    assert_eq!(refused(&"{".repeat(3_000_000), Kind::Otio), [(None, "more than two million objects".to_owned())]);
     assert_eq!(refused("9".repeat(100_000).as_str(), Kind::Edl).len(), 1);
     assert!(read(b"\xFF\xFE<\0", Kind::Xmeml, &cut()).is_err());
     assert_eq!(read(b"{\n\xC3", Kind::Otio, &cut()).expect_err("no text")[0].place.line, Some(2));

@@ -18,6 +18,11 @@ const TICKS: u128 = 254_016_000_000;
 
 pub(super) fn read(text: &str, cut: &Timeline) -> Draft {
     let mut draft = Draft::default();
+    if text.contains("<fcpxml") {
+        let fix = "export the sequence as Final Cut Pro 7 XML, which is another form";
+        draft.faults.push(&Place::default(), "FCPXML", "Final Cut Pro 7 XML (xmeml)", fix);
+        return draft;
+    }
     let document = match tree::read(text) {
         Ok(document) => document,
         Err(broken) => {
@@ -268,7 +273,7 @@ impl Reader<'_> {
 
 fn whole(text: &str) -> Option<i64> {
     let (digits, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let number = digits.parse().ok().filter(|number: &i64| number.abs() <= LONGEST);
+    let number = digits.parse().ok().filter(|number: &i64| (-LONGEST..=LONGEST).contains(number));
     number.filter(|_| decimals.bytes().all(|byte| byte == b'0'))
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Part<'a> {
     pub(super) record: i64,
     /// What is empty before it.
     pub(super) gap: i64,
+    /// The same with what foreign clips fill: an imported recut has it as empty.
+    pub(super) distance: i64,
 }
 
 impl Part<'_> {
@@ -70,7 +72,7 @@ pub(super) fn changes(cut: &Timeline, wanted: &[Wanted<'_>], foreign: &[&Event])
             _ => (),
         }
         let was = pairs.gaps_before(index, &pieces, &old, &freed);
-        if !was.contains(&part.gap) {
+        if !was.contains(&part.gap) && !was.contains(&part.distance) {
             let (before, was) = (part.take.clone(), frames(was[0]));
             changes.push(Change::Gap { before, frames: frames(part.gap), was });
         }
@@ -98,7 +100,8 @@ fn old(cut: &Timeline) -> Vec<Part<'_>> {
     let mut parts = Vec::with_capacity(cut.clips.len());
     for clip in &cut.clips {
         let (from, frames, record) = (signed(clip.from), signed(clip.frames), signed(clip.record_start));
-        parts.push(Part { take: &clip.take, from, frames, record, gap: record - free });
+        let gap = record - free;
+        parts.push(Part { take: &clip.take, from, frames, record, gap, distance: gap });
         free = record + frames;
     }
     parts
@@ -109,13 +112,15 @@ fn new<'a>(cut: &Timeline, wanted: &[Wanted<'a>], foreign: &[&Event]) -> Vec<Par
     let mut free = signed(cut.start.frames());
     let mut foreign = foreign.iter().peekable();
     let part = |wanted: &Wanted<'a>| {
-        let mut gap = wanted.record - free;
+        let distance = wanted.record - free;
+        let mut gap = distance;
         while let Some(event) = foreign.next_if(|event| signed(event.record.start) < wanted.record) {
             let inside = signed(event.record.end) - signed(event.record.start).max(free);
             gap -= inside.max(0);
         }
         free = wanted.record_end();
-        Part { take: &wanted.clip.take, from: wanted.from, frames: wanted.frames, record: wanted.record, gap }
+        let (take, record) = (&wanted.clip.take, wanted.record);
+        Part { take, from: wanted.from, frames: wanted.frames, record, gap, distance }
     };
     wanted.iter().map(part).collect()
 }

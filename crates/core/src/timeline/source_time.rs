@@ -9,7 +9,7 @@ const APART: u64 = 2;
 
 /// The frame since midnight at which the timecode of a shot's take begins: an hour of its own for each of the first 23
 /// shots of a list, then the same hours two minutes on; each further take of a shot a minute on. So no two files of 23
-/// shots share a label, and of longer lists those that do have other reels. `shot` counts from 0, `take` from 1; the
+/// shots of up to 60 takes share a label, and of longer lists those that do have other reels. `shot` counts from 0, `take` from 1; the
 /// counting is that of `start`. Takes longer than a minute run into the minute of the next take of their shot.
 #[must_use]
 pub fn source_start(shot: u64, take: u32, start: Timecode) -> Frames {

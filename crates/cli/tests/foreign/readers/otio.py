@@ -15,7 +15,7 @@ USUAL = [Fraction(number, 1) for number in (24, 25, 30, 48, 50, 60)] + [
 
 SEES = {
     "cut": {"name", "start", "rate", "drop"},
-    "clip": {"name", "track", "source", "available", "record", "reel", "link", "lane", "provenance"},
+    "clip": {"name", "track", "channels", "source", "available", "record", "reel", "link", "lane", "provenance"},
     "stem": {"name", "track", "channels", "source", "available", "record", "link"},
     "marker": {"name", "frame", "length", "note", "colour"},
     "cue": {"number", "character", "line", "start", "end", "reason", "beeps", "priority", "scene", "reel", "note"},
@@ -64,7 +64,7 @@ def top(item):
 
 def picture(clip):
     ours = plain(clip.metadata["seedpost"])
-    return {"reel": ours["reel"], "lane": ours["lane"], "provenance": ours["provenance"]}
+    return {key: ours[key] for key in ["reel", "lane", "provenance", "channels"]}
 
 
 def sound(clip):

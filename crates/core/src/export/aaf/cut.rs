@@ -1,5 +1,7 @@
 //! The composition: a slot of timecode, one of pictures, one for each channel of each sound track, one of markers.
 
+use sha2::{Digest, Sha256};
+
 use super::media::Media;
 use super::object::{Object, class};
 use super::{Cut, Kind, MobId, clean, component, mob, mob_id, rational, sides, signed, slot, source_clip, tagged};
@@ -38,16 +40,11 @@ pub(super) fn composition<'a>(cut: Cut<'a>) -> (MobId, Object<'a>) {
     (id, mob(0x35, &id, &timeline.title, slots).data(0x4408, super::auid(TOP_LEVEL)))
 }
 
-/// What the cut is known by, which changes with each edit.
+/// What the cut is known by: all that the model says of it.
 fn id(cut: &Cut<'_>) -> MobId {
-    let timeline = cut.timeline;
-    let mut edits = Vec::new();
-    for clip in &timeline.clips {
-        let places = [clip.from, clip.frames, clip.record_start];
-        edits.extend(places.iter().flat_map(|frames| frames.0.to_le_bytes()));
-        edits.extend(clip.take.to_string().bytes());
-    }
-    mob_id("cut", &[timeline.title.as_bytes(), timeline.start.to_string().as_bytes(), &rational(cut.rate()), &edits])
+    let mut digest = Sha256::new();
+    serde_json::to_writer(&mut digest, cut.timeline).expect("a model has a text, and a digest takes it");
+    mob_id("cut", &[&digest.finalize()])
 }
 
 fn slot_name(role: Role, side: usize, most: usize) -> String {
