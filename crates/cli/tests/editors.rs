@@ -168,6 +168,16 @@ fn a_recut_comes_back_from_every_form_and_is_the_cut_from_then_on() {
         the_recut_is_the_cut(&demo.root, form);
         assert_eq!(json(&demo.root, &["import", "--list-order"])["given_up"], json!(true));
     }
+    // A slowed cut has the same labels and frames, so its recut is one of the cut at 24.
+    for (form, file) in [("otio", "slow.otio"), ("xmeml", "slow.xml")] {
+        let slowed = ["export", "--format", form, "--conform", "23.976", "--out", form, "--force"];
+        let export = demo.root.join(json(&demo.root, &slowed)["files"][0].as_str().unwrap());
+        tool(python(), &[&foreign("recut.py"), text(&export), text(&demo.root.join(file))]);
+        let changes = json(&demo.root, &["import", file, "--dry-run"])["changes"].clone();
+        let words: Vec<&str> =
+            changes.as_array().unwrap().iter().map(|change| change["change"].as_str().unwrap()).collect();
+        assert_eq!(words, ["dropped", "moved", "trimmed"], "{form}");
+    }
     let kept: Vec<bool> = (1..=3).map(|n| demo.root.join(format!(".seedpost/cut-{n:03}.json")).exists()).collect();
     assert_eq!(kept, [true; 3]);
 }

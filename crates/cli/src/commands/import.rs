@@ -145,7 +145,10 @@ fn is_foreign(change: &Change) -> bool {
 /// A shot of the list that has no finished take just now must not fall out of the cut because of that.
 fn refuse_unfinished(project: &Project, recut: &recut::Recut) -> Result<(), Failure> {
     let take = |change: &Change| match change {
-        Change::Foreign { name, .. } => name.split('.').next()?.parse::<TakeId>().ok(),
+        Change::Foreign { name, .. } => {
+            let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+            [name.as_str(), stem].into_iter().find_map(|name| name.parse::<TakeId>().ok())
+        }
         _ => None,
     };
     let of_the_list = |take: &TakeId| project.list.shot(&take.shot).is_some();
