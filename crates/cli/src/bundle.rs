@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use seedpost_core::export::{self, Format, Links, base_name};
 use seedpost_core::timeline::{Clip, Stem, Timeline};
 use zip::write::SimpleFileOptions;
@@ -120,22 +121,14 @@ fn foldered(content: &[u8], media: &[(PathBuf, String)], path: &Path) -> io::Res
     replace_folder(draft, path)
 }
 
-/// Gives a folder its name. One that stands there is a bundle that the user offered, else it stays.
+/// Gives a folder its name. A bundle that stands there changes places with it in one step, and goes with the draft.
 fn replace_folder(draft: tempfile::TempDir, path: &Path) -> io::Result<()> {
-    let former = if path.exists() {
+    if path.exists() {
         refuse_other(path)?;
-        let aside = temporary_folder(path)?;
-        fs::rename(path, aside.path().join("former"))?;
-        Some(aside)
-    } else {
-        None
-    };
-    if let Err(error) = fs::rename(draft.path(), path) {
-        if let Some(former) = former {
-            fs::rename(former.path().join("former"), path)?;
-        }
-        return Err(error);
+        return renameat_with(CWD, draft.path(), CWD, path, RenameFlags::EXCHANGE)
+            .map_err(|_| io::Error::other("this disk cannot exchange folders: move the bundle that stands there"));
     }
+    fs::rename(draft.path(), path)?;
     // It has another name now.
     let _ = draft.keep();
     Ok(())

@@ -6,30 +6,15 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::{copy_folder, json, python, repository, run, tool};
+use support::{Demo, json, python, repository, run, text, tool};
 
-struct Demo {
-    _folder: tempfile::TempDir,
-    root: PathBuf,
-}
-
-/// The demo, run to its end.
 fn demo() -> Demo {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("demo");
-    copy_folder(&repository("fixtures/demo"), &root);
-    let (code, out, err) = run(&root, &["run"]);
-    assert_eq!(code, 0, "{out}{err}");
-    Demo { _folder: folder, root }
+    Demo::render("demo")
 }
 
 fn facts(root: &Path, take: &str) -> Value {
     let (shot, number) = take.rsplit_once('_').unwrap();
     serde_json::from_slice(&std::fs::read(root.join(format!("takes/{shot}/{number}/facts.json"))).unwrap()).unwrap()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 #[test]

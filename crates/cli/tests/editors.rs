@@ -6,29 +6,15 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::{copy_folder, json, python, repository, run, tool};
+use support::{Demo, json, python, repository, run, text, tool};
 
-/// The demo, rendered, in a folder whose name has what paths may have.
-struct Demo {
-    _folder: tempfile::TempDir,
-    root: PathBuf,
-}
-
+/// The demo in a folder whose name has what paths may have.
 fn demo() -> Demo {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("de mo #1 & 50% 'ü'");
-    copy_folder(&repository("fixtures/demo"), &root);
-    let (code, out, err) = run(&root, &["run"]);
-    assert_eq!(code, 0, "{out}{err}");
-    Demo { _folder: folder, root }
+    Demo::render("de mo #1 & 50% 'ü'")
 }
 
 fn foreign(script: &str) -> String {
     text(&repository(&format!("crates/cli/tests/foreign/{script}"))).to_owned()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 /// Exports, and lays the model beside the files for the readers.

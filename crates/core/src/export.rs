@@ -187,7 +187,7 @@ fn admit(timeline: &Timeline, format: Format) -> Result<(), Refusal> {
     let sound_end = |clip: &Clip| clip.stems.iter().map(|stem| timeline.stem_source(clip, stem).end).max();
     let late = |clip: &Clip| clip.source().end >= midnight || sound_end(clip).is_some_and(|end| end >= midnight);
     if matches!(format, Format::Cmx3600 | Format::File32) && timeline.clips.iter().any(late) {
-        return refuse("the timecode of a take goes up to 24:00:00:00", "give it an earlier one");
+        return refuse("the timecode of a take goes up to 24:00:00:00", "set an earlier start_timecode");
     }
     Ok(())
 }

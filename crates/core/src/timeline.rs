@@ -174,6 +174,40 @@ pub struct Provenance {
     pub sha256: String,
 }
 
+impl Provenance {
+    /// What is known, by the names of the fields.
+    #[must_use]
+    pub fn known(&self) -> Vec<(&'static str, String)> {
+        let Provenance { provider, model, prompt, seed, request_id, cost, reason, sha256 } = self.clone();
+        let all = [
+            ("provider", provider),
+            ("model", model),
+            ("prompt", prompt),
+            ("seed", seed.map(|seed| seed.to_string()).unwrap_or_default()),
+            ("request_id", request_id.unwrap_or_default()),
+            ("cost", cost),
+            ("reason", reason),
+            ("sha256", sha256),
+        ];
+        all.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+    }
+
+    /// The same with its texts written otherwise.
+    #[must_use]
+    pub fn map(&self, text: impl Fn(&str) -> String) -> Provenance {
+        Provenance {
+            provider: text(&self.provider),
+            model: text(&self.model),
+            prompt: text(&self.prompt),
+            seed: self.seed,
+            request_id: self.request_id.as_deref().map(&text),
+            cost: text(&self.cost),
+            reason: text(&self.reason),
+            sha256: text(&self.sha256),
+        }
+    }
+}
+
 impl Timeline {
     /// The same cut with cues, each of which is a marker too.
     #[must_use]

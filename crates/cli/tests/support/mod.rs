@@ -77,6 +77,29 @@ pub(crate) fn make(out: &Path, arguments: &str) {
     tool("ffmpeg", &all);
 }
 
+/// The demo, run to its end.
+pub(crate) struct Demo {
+    _folder: tempfile::TempDir,
+    pub(crate) root: PathBuf,
+}
+
+impl Demo {
+    /// In a folder of that name.
+    pub(crate) fn render(name: &str) -> Demo {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join(name);
+        copy_folder(&repository("fixtures/demo"), &root);
+        let (code, out, err) = run(&root, &["run"]);
+        assert_eq!(code, 0, "{out}{err}");
+        Demo { _folder: folder, root }
+    }
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
 /// Every file below a folder.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

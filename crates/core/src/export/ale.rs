@@ -113,23 +113,8 @@ fn losses(timeline: &Timeline, links: Links<'_>) -> Vec<Loss> {
     ];
     losses.extend(told::absent(timeline, FORMAT, &[(Of::Stem, cut), (Of::Marker, cut), (Of::Cue, cut)]));
     losses.extend(told::links(timeline, (FORMAT, links, one_line), false, flat));
-    losses.extend(told::provenance(timeline, FORMAT, one_line, written));
+    losses.extend(told::provenance(timeline, FORMAT, one_line, |provenance| provenance.map(flat)));
     losses
-}
-
-/// Where a take comes from, as a reader finds it.
-fn written(provenance: &Provenance) -> Provenance {
-    let Provenance { provider, model, prompt, seed, request_id, cost, reason, sha256 } = provenance;
-    Provenance {
-        provider: flat(provider),
-        model: flat(model),
-        prompt: flat(prompt),
-        seed: *seed,
-        request_id: request_id.as_deref().map(flat),
-        cost: flat(cost),
-        reason: flat(reason),
-        sha256: flat(sha256),
-    }
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ impl<'a> Writer<'a> {
         self.xml.empty("md", &[("key", "com.apple.proapps.studio.scene"), ("value", clip.take.shot.as_str())]);
         self.xml.empty("md", &[("key", "com.apple.proapps.studio.shot"), ("value", &take)]);
         self.fact("lane", clip.lane.as_str());
-        for (key, text) in xml::known(&clip.provenance) {
+        for (key, text) in clip.provenance.known() {
             self.fact(key, &text);
         }
         self.xml.close();

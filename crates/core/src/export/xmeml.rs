@@ -215,7 +215,7 @@ impl<'a> Writer<'a> {
 
     /// What a person should know of a take, in the elements that logs and bins show.
     fn log(&mut self, clip: &Clip) {
-        let known = xml::known(&clip.provenance);
+        let known = clip.provenance.known();
         let find = |key: &str| known.iter().find(|(name, _)| *name == key).map(|(_, text)| text.as_str());
         self.xml.open("logginginfo", &[]);
         self.xml.text("description", find("prompt").unwrap_or_default());

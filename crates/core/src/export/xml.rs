@@ -8,7 +8,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 use super::{Field, Format, Loss, Of, told};
-use crate::timeline::{Marker, Provenance, Timeline};
+use crate::timeline::{Marker, Timeline};
 
 /// A document under way. Every text goes through [`held`].
 pub(super) struct Document {
@@ -83,22 +83,6 @@ fn is_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// What is known of where a take comes from, under the model's keys.
-pub(super) fn known(provenance: &Provenance) -> Vec<(&'static str, String)> {
-    let Provenance { provider, model, prompt, seed, request_id, cost, reason, sha256 } = provenance;
-    let all = [
-        ("provider", provider.clone()),
-        ("model", model.clone()),
-        ("prompt", prompt.clone()),
-        ("seed", seed.map(|seed| seed.to_string()).unwrap_or_default()),
-        ("request_id", request_id.clone().unwrap_or_default()),
-        ("cost", cost.clone()),
-        ("reason", reason.clone()),
-        ("sha256", sha256.clone()),
-    ];
-    all.into_iter().filter(|(_, text)| !text.is_empty()).collect()
-}
-
 const WHY: &str = "XML holds no such control characters; U+FFFD stands in their place";
 
 /// The texts of a cut that are not written as they are; of its markers, those of the ones that are written at all.
@@ -106,22 +90,8 @@ pub(super) fn losses(timeline: &Timeline, format: Format, markers: &[&Marker]) -
     let mut losses = told::markers(format, markers, (Field::Name, WHY), |marker| held(&marker.name).into_owned());
     losses.extend(told::markers(format, markers, (Field::Note, WHY), |marker| held(&marker.note).into_owned()));
     losses.extend(told::title(timeline, format, held(&timeline.title).into_owned(), WHY));
-    losses.extend(told::provenance(timeline, format, WHY, provenance_as_held));
+    losses.extend(told::provenance(timeline, format, WHY, |provenance| provenance.map(|text| held(text).into_owned())));
     losses
-}
-
-fn provenance_as_held(provenance: &Provenance) -> Provenance {
-    let text = |text: &String| held(text).into_owned();
-    Provenance {
-        provider: text(&provenance.provider),
-        model: text(&provenance.model),
-        prompt: text(&provenance.prompt),
-        seed: provenance.seed,
-        request_id: provenance.request_id.as_ref().map(text),
-        cost: text(&provenance.cost),
-        reason: text(&provenance.reason),
-        sha256: text(&provenance.sha256),
-    }
 }
 
 /// That cues are in the file as markers only, where there are any.

@@ -189,22 +189,8 @@ fn descriptor<'a>(number: u8, media: &Media<'_>) -> Object<'a> {
 /// What stands in the comments of a picture's master mob, by the words of the model. A text with NUL is several of one
 /// name; one that is too long is continued.
 fn comments(clip: &Clip) -> Vec<(String, String)> {
-    let from = &clip.provenance;
-    let seed = from.seed.map(|seed| seed.to_string());
-    let channels = clip.picture.channels.to_string();
-    let texts = [
-        ("lane", Some(clip.lane.as_str())),
-        ("channels", Some(channels.as_str())),
-        ("provider", Some(from.provider.as_str()).filter(|text| !text.is_empty())),
-        ("model", Some(from.model.as_str()).filter(|text| !text.is_empty())),
-        ("prompt", Some(from.prompt.as_str()).filter(|text| !text.is_empty())),
-        ("seed", seed.as_deref()),
-        ("request_id", from.request_id.as_deref()),
-        ("cost", Some(from.cost.as_str()).filter(|text| !text.is_empty())),
-        ("reason", Some(from.reason.as_str()).filter(|text| !text.is_empty())),
-        ("sha256", Some(from.sha256.as_str()).filter(|text| !text.is_empty())),
-    ];
-    texts.into_iter().filter_map(|(name, text)| Some(parts(name, text?))).flatten().collect()
+    let own = [("lane", clip.lane.as_str().to_owned()), ("channels", clip.picture.channels.to_string())];
+    own.into_iter().chain(clip.provenance.known()).flat_map(|(name, text)| parts(name, &text)).collect()
 }
 
 /// A text in comments that can hold it.
