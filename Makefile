@@ -5,7 +5,7 @@
 # make lint    formatting, clippy, rustdoc, licences
 # make deps    installs the Debian packages that are missing
 
-PACKAGES = build-essential clang curl ffmpeg gstreamer1.0-plugins-good gstreamer1.0-tools imagemagick libavcodec-dev \
+PACKAGES = build-essential chromium chromium-driver clang curl ffmpeg gstreamer1.0-plugins-good gstreamer1.0-tools imagemagick libavcodec-dev \
            libavformat-dev libavutil-dev libclang-dev libimage-exiftool-perl libsox-fmt-mp3 libswresample-dev libswscale-dev mediainfo pkg-config \
            python3 python3-venv sox
 CARGO ?= cargo
@@ -46,6 +46,7 @@ bench: deps $(PYTHON)
 	python3 crates/cli/benches/takes.py $(RELEASE)
 	$(CARGO) build --release --locked --package seedpost-core --example exports
 	python3 crates/cli/benches/exports.py target/release/examples/exports $(PYTHON)
+	python3 crates/cli/benches/turnover.py $(RELEASE)
 
 SECONDS = 600
 

@@ -1,5 +1,6 @@
 //! Everything that an editor's file reaches in `core`, and what must hold whatever it says. Fuzzers and tests share it.
 
+use seedpost_core::import::notes::List;
 use seedpost_core::import::{self, Kind};
 use seedpost_core::lane::Lane;
 use seedpost_core::recut::compare;
@@ -33,6 +34,12 @@ fn cut() -> Timeline {
 /// An invariant is broken.
 pub fn recut(data: &[u8]) {
     let cut = cut();
+    if let Some(list) = List::find(data) {
+        match list.read(cut.start) {
+            Err(faults) => assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.fix.is_empty())),
+            Ok((marks, _)) => assert!(marks.iter().all(|mark| mark.length.0 > 0 && mark.frame < cut.start.midnight())),
+        }
+    }
     for kind in [Kind::Otio, Kind::Edl, Kind::Xmeml] {
         match import::read(data, kind, &cut) {
             Err(faults) => assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.fix.is_empty())),

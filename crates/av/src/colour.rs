@@ -29,6 +29,17 @@ pub(crate) fn space(told: Space, width: u32, height: u32) -> Space {
     }
 }
 
+/// The weights of red and blue in luma: ITU-T H.273, table 4.
+pub(crate) fn weights(space: Space) -> (f32, f32) {
+    match space {
+        Space::BT709 => (0.2126, 0.0722),
+        Space::FCC => (0.30, 0.11),
+        Space::SMPTE240M => (0.212, 0.087),
+        Space::BT2020NCL | Space::BT2020CL => (0.2627, 0.0593),
+        _ => (0.299, 0.114),
+    }
+}
+
 /// From luma and chroma in 16 bits to red, green and blue in 8.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Matrix {
@@ -43,14 +54,7 @@ pub(crate) struct Matrix {
 impl Matrix {
     /// Of a coded picture, once the scaler has made 16 bits of it.
     pub(crate) fn of(decoded: &frame::Video) -> Matrix {
-        // ITU-T H.273, table 4: the weights of red and blue in luma.
-        let (kr, kb) = match space(decoded.color_space(), decoded.width(), decoded.height()) {
-            Space::BT709 => (0.2126, 0.0722),
-            Space::FCC => (0.30, 0.11),
-            Space::SMPTE240M => (0.212, 0.087),
-            Space::BT2020NCL | Space::BT2020CL => (0.2627, 0.0593),
-            _ => (0.299, 0.114),
-        };
+        let (kr, kb) = weights(space(decoded.color_space(), decoded.width(), decoded.height()));
         let kg: f32 = 1.0 - kr - kb;
         let full = decoded.color_range() == Range::JPEG && !is_jpeg(decoded.format());
         let scale = |steps: f32| 255.0 / (steps * 256.0);

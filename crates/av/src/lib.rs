@@ -11,13 +11,23 @@ pub mod last_frame;
 
 pub mod look;
 
+mod pick;
+
 mod picture;
 
+pub mod mix;
+
 pub mod probe;
+
+pub mod reel;
+
+pub mod reference;
 
 pub mod rewrap;
 
 pub mod sound;
+
+mod shape;
 
 mod shown;
 

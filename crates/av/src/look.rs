@@ -4,7 +4,7 @@
 //! length. Deliberately absent: any judgement of what is seen.
 
 mod luma;
-mod stills;
+pub(crate) mod stills;
 
 use std::path::Path;
 

@@ -56,11 +56,13 @@ pub(crate) fn write(
         if left + 8 * scale > width || at.1 + 8 * scale > height {
             return;
         }
-        for y in 0..8 * scale {
-            let bits = glyph[y / scale];
-            let line = &mut luma[(at.1 + y) * stride + left..][..8 * scale];
-            for (x, pixel) in line.iter_mut().enumerate() {
-                *pixel = if bits >> (x / scale) & 1 == 1 { 235 } else { 16 };
+        for (bits, y) in glyph.iter().zip((at.1..).step_by(scale)) {
+            let first = y * stride + left;
+            for (x, dot) in luma[first..][..8 * scale].chunks_mut(scale).enumerate() {
+                dot.fill(if bits >> x & 1 == 1 { 235 } else { 16 });
+            }
+            for below in 1..scale {
+                luma.copy_within(first..first + 8 * scale, first + below * stride);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! is untouched. Deliberately absent: stream side data other than the display matrix (HDR metadata that stands only in
 //! the container), and a track's role.
 
-mod boxes;
+pub(crate) mod boxes;
 mod digest;
 mod facts;
 
@@ -16,9 +16,9 @@ use ffmpeg_next::{Packet, Rational, format, media};
 
 use crate::source::{Clock, Source, is_decodable};
 use crate::stamp::{Mark, Pace};
-use crate::transcode::Stop;
 use crate::transcode::sound::{HERTZ, Sound, Span};
 use crate::transcode::target::Target;
+use crate::transcode::{SOUND_BITS, Stop};
 use crate::{AvError, clip, probe};
 use digest::{Digest, Form};
 
@@ -218,7 +218,7 @@ impl Track {
 }
 
 /// The clock that has the ticks of two others, if one can be told in 31 bits.
-fn common(one: i32, other: i32) -> Option<i32> {
+pub(crate) fn common(one: i32, other: i32) -> Option<i32> {
     let (mut divisor, mut rest) = (one, other);
     while rest != 0 {
         (divisor, rest) = (rest, divisor % rest);
@@ -250,7 +250,7 @@ fn stated_end(stream: &format::stream::Stream<'_>, zero: Clock) -> Option<u64> {
 /// All of a sound.
 fn whole(stream: &format::stream::Stream<'_>, zero: Clock) -> Span {
     let total = stated_end(stream, zero).unwrap_or(MAX_SAMPLES);
-    Span { clock: zero, begin: 0, total, is_filled: false, is_stereo: true, hertz: HERTZ }
+    Span { clock: zero, begin: 0, total, is_filled: false, is_stereo: true, hertz: HERTZ, lead: 0, bits: SOUND_BITS }
 }
 
 impl Writing {

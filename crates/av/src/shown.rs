@@ -44,13 +44,13 @@ impl Shown<'_> {
 
     /// Width and height in square pixels, upright.
     pub(crate) fn size(&self) -> (u32, u32) {
-        let info = VideoInfo {
-            rotation: self.rotation,
-            pixel_aspect: self.pixel_aspect,
-            ..VideoInfo::of("", (self.decoded.width(), self.decoded.height()))
-        };
-        info.upright()
+        upright((self.decoded.width(), self.decoded.height()), self.rotation, self.pixel_aspect)
     }
+}
+
+/// Width and height in square pixels, upright, of what is stored as so many pixels.
+pub(crate) fn upright(stored: (u32, u32), rotation: u16, pixel_aspect: (u32, u32)) -> (u32, u32) {
+    VideoInfo { rotation, pixel_aspect, ..VideoInfo::of("", stored) }.upright()
 }
 
 fn scale(decoded: &frame::Video, format: Pixel, width: u32, height: u32) -> Result<frame::Video, AvError> {

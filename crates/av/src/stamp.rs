@@ -12,6 +12,7 @@ use seedpost_core::time::{FrameRate, Frames, Rounding, SampleRate, Timecode};
 use crate::AvError;
 use crate::rewrap::{self, Fate, Manner, Picture};
 use crate::source::{Clock, Source};
+use crate::transcode::SOUND_BITS;
 use crate::transcode::sound::Span;
 
 /// The longest name of a reel, in bytes.
@@ -50,12 +51,17 @@ pub(crate) struct Mark {
 
 impl Mark {
     fn of(stamp: &Stamp<'_>) -> Result<Mark, AvError> {
-        if stamp.reel.len() > MAX_REEL || stamp.reel.chars().any(char::is_control) {
-            return Err(AvError::Request("a reel's name has at most 255 bytes, and no control characters"));
-        }
         let timecode = Timecode::parse(stamp.timecode, stamp.rate)
             .map_err(|_| AvError::Request("the timecode is none at the rate that it counts at"))?;
-        Ok(Mark { timecode: timecode.to_string(), reel: stamp.reel.to_owned(), rate: stamp.rate })
+        Mark::new(timecode, stamp.reel)
+    }
+
+    /// A label, counted at its rate, and a reel.
+    pub(crate) fn new(timecode: Timecode, reel: &str) -> Result<Mark, AvError> {
+        if reel.len() > MAX_REEL || reel.chars().any(char::is_control) {
+            return Err(AvError::Request("a reel's name has at most 255 bytes, and no control characters"));
+        }
+        Ok(Mark { timecode: timecode.to_string(), reel: reel.to_owned(), rate: timecode.rate() })
     }
 
     /// Seconds a frame.
@@ -97,7 +103,7 @@ pub fn write(stamp: &Stamp<'_>) -> Result<Picture, AvError> {
     rewrap::copy(stamp.source, stamp.out, &Manner { fate, mark: Some(mark), pace })
 }
 
-fn seconds_a_frame(rate: FrameRate) -> Rational {
+pub(crate) fn seconds_a_frame(rate: FrameRate) -> Rational {
     let cell = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     Rational(cell(rate.den()), cell(rate.num()))
 }
@@ -187,7 +193,16 @@ impl Pace {
     fn span(&self) -> Result<Span, AvError> {
         let total = self.rate.samples(Frames(self.frames), SampleRate::HZ_48000, Rounding::Nearest);
         let total = total.ok_or(AvError::Request("its picture lasts too long"))?.0;
-        Ok(Span { clock: self.clock, begin: 0, total, is_filled: true, is_stereo: false, hertz: SLOW_HERTZ })
+        Ok(Span {
+            clock: self.clock,
+            begin: 0,
+            total,
+            is_filled: true,
+            is_stereo: false,
+            hertz: SLOW_HERTZ,
+            lead: 0,
+            bits: SOUND_BITS,
+        })
     }
 }
 

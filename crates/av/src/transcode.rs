@@ -20,7 +20,7 @@ use target::Target;
 /// The most frames of one copy: two hours at 120 frames a second.
 const MAX_FRAMES: u64 = 2 * 3600 * 120;
 /// Bits a second of the sound.
-const SOUND_BITS: u64 = 192_000;
+pub(crate) const SOUND_BITS: u64 = 192_000;
 /// The lowest bit rate of a picture that is tried, in bits a second.
 const MIN_BIT_RATE: u64 = 50_000;
 
@@ -80,7 +80,16 @@ impl Copy<'_> {
         };
         let begin = i64::try_from(samples(self.start)?).unwrap_or(i64::MAX);
         let total = samples(self.frames)?;
-        Ok(Span { clock: source.clock, begin, total, is_filled: true, is_stereo: false, hertz: sound::HERTZ })
+        Ok(Span {
+            clock: source.clock,
+            begin,
+            total,
+            is_filled: true,
+            is_stereo: false,
+            hertz: sound::HERTZ,
+            lead: 0,
+            bits: SOUND_BITS,
+        })
     }
 
     /// Bits a second of picture that keep the file within its limit, with half a second in the rate buffer.
@@ -161,10 +170,10 @@ fn pass(copy: &Copy<'_>, bit_rate: Option<u64>, seek: bool) -> Result<(), Stop> 
         None => None,
     };
     if seek {
-        pictures.sought = source.seek(copy.start_micros()).map_err(|_| Stop::SoughtPast)?;
+        pictures.pick.sought = source.seek(copy.start_micros()).map_err(|_| Stop::SoughtPast)?;
     }
     target.begin(&[])?;
-    while !(pictures.is_done() && sound.as_ref().is_none_or(Sound::is_done)) {
+    while !(pictures.pick.is_done() && sound.as_ref().is_none_or(Sound::is_done)) {
         let Some(packet) = source.read()? else { break };
         match &mut sound {
             _ if packet.stream() == source.video => pictures.read(&mut target, &packet)?,

@@ -93,9 +93,10 @@ def peak_mib(pid):
 class Simulator:
     """A simulator in a process of its own, and commands that talk to it."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, clip=None):
         self.folder = folder
-        command = [program, "simulator", "--listen", "127.0.0.1:0", "--clip", make_clip(folder), "--queue", str(QUEUE)]
+        made = (clip or make_clip)(folder)
+        command = [program, "simulator", "--listen", "127.0.0.1:0", "--clip", made, "--queue", str(QUEUE)]
         self.child = subprocess.Popen([*command, "--folder", str(folder / "simulator")], stdout=subprocess.PIPE, text=True)
         line = self.child.stdout.readline()
         require(line, "the simulator did not start")

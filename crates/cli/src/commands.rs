@@ -16,6 +16,8 @@ mod import;
 
 mod lane;
 
+mod layback;
+
 mod plan;
 
 mod probe;
@@ -49,7 +51,7 @@ use crate::output::{Exit, Failure};
 use crate::progress::Style;
 use crate::project::Project;
 
-const EXAMPLE: &str = "Example:\n  seedpost check shots.toml && seedpost plan shots.toml\n  seedpost run shots.toml && seedpost turnover shots.toml\n\nExit codes:\n  0 done · 2 usage · 3 shot list or assets invalid · 4 delivered media fail the spec · 5 budget refused\n  6 provider refused or unreachable · 7 a payment is unknown and waits for a person\n  8 some shots failed, the rest are done · 70 internal · 130 stopped by Ctrl-C";
+const EXAMPLE: &str = "Example:\n  seedpost check shots.toml && seedpost plan shots.toml\n  seedpost run shots.toml && seedpost turnover shots.toml\n\nExit codes:\n  0 done · 2 usage · 3 shot list or assets invalid · 4 delivered media fail the spec · 5 budget refused\n  6 provider refused or unreachable · 7 a payment is unknown and waits for a person\n  8 some shots failed, the rest are done\n  10 files of a package are missing · 11 changed · 21 new · 31 its history was edited\n  70 internal · 130 stopped by Ctrl-C";
 
 const SERVE: &str = "Example:\n  seedpost serve shots.toml --public-url https://hooks.example.com/seedpost &\n  seedpost run shots.toml\n\nA webhook only wakes a poll: `run` always polls too, so nothing is lost where none arrives.\n\nIt speaks plain HTTP. Put a proxy with TLS before it that takes the public path off, such as nginx:\n  location /seedpost/ { proxy_pass http://127.0.0.1:8787/; }\nor Caddy:\n  handle_path /seedpost/* { reverse_proxy 127.0.0.1:8787 }";
 
@@ -130,17 +132,26 @@ enum Command {
         after_help = "Example:\n  seedpost export shots.toml --for resolve --stamp --out cut/\n  seedpost export shots.toml --all --conform 23.976 --out cut_23976/"
     )]
     Export(export::Arguments),
-    /// Take an editor's recut back: tell what was changed, and cut as it says from then on.
+    /// Take an editor's recut back: tell what was changed, and cut as it says from then on. Or take notes back.
     #[command(
-        after_help = "Example:\n  seedpost import recut.otio\n  seedpost import recut.edl --handles 24 --dry-run --json\n  seedpost import --list-order"
+        after_help = "Example:\n  seedpost import recut.otio\n  seedpost import recut.edl --handles 24 --dry-run --json\n  seedpost import notes.edl\n  seedpost import --list-order\n  seedpost import --forget-notes\n\nA list of markers, such as the report of a package or DaVinci Resolve writes, adds notes: each follows its take\nthrough later recuts, and is a marker in all exports and packages. Its TITLE names the package it was written for;\nelse it is read beside the present cut."
     )]
     Import(import::Arguments),
     /// Build the package for sound: pictures, stems, timelines, checksums.
-    #[command(after_help = "Example:\n  seedpost turnover shots.toml")]
-    Turnover(List),
-    /// Check a package against its manifest.
-    #[command(after_help = "Example:\n  seedpost verify turnover/Kitchen_at_seven_v001")]
+    #[command(
+        after_help = "Example:\n  seedpost turnover shots.toml\n  seedpost turnover shots.toml --reference prores --guide split"
+    )]
+    Turnover(turnover::Arguments),
+    /// Check a package against its manifest and its ASC MHL history, and add what was found to the history.
+    #[command(
+        after_help = "Example:\n  seedpost verify turnover/Kitchen_at_seven_v001\n  seedpost verify /media/stick/Kitchen_at_seven_v001 --no-record --json\n\nExit codes, as those of ASC MHL's reference tool:\n  31 the history was edited, else 11 files changed, else 21 new files, else 10 files missing"
+    )]
     Verify(verify::Arguments),
+    /// Take a finished mix back under the picture of a package: checked to the sample, laid by stream copy.
+    #[command(
+        after_help = "Example:\n  seedpost layback turnover/Kitchen_at_seven_v001 --mix mix.wav --target ebu\n  seedpost layback turnover/Kitchen_at_seven_v001 --mix mix.wav --per-shot --out delivery/\n\nExit code 4 where the mix or a picture is not what it should be: every fault is told at once, and nothing is written."
+    )]
+    Layback(layback::Arguments),
     /// Receive providers' webhooks, so that `run` asks the moment a clip is ready.
     #[command(after_help = SERVE)]
     Serve(serve::Arguments),
@@ -194,8 +205,9 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Sync(arguments) => sync::run(&arguments, json),
         Command::Export(arguments) => export::run(&arguments, json, cli.progress),
         Command::Import(arguments) => import::run(&arguments, json),
-        Command::Turnover(list) => turnover::run(&list, json),
-        Command::Verify(arguments) => verify::run(&arguments, json),
+        Command::Turnover(arguments) => turnover::run(&arguments, json, cli.progress),
+        Command::Verify(arguments) => verify::run(&arguments, json, cli.progress),
+        Command::Layback(arguments) => layback::run(&arguments, json, cli.progress),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Simulator(arguments) => simulator::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, json),

@@ -15,6 +15,7 @@ use seedpost_media::wav::Label;
 
 use crate::commands::block_on;
 use crate::finish::{Depth, Facts, Finish, Finished, Job, file_of, finish, label};
+use crate::notes::Notes;
 use crate::output::{Exit, Failure, note};
 use crate::prepare::prepare;
 use crate::project::{Project, ledger_failure};
@@ -48,6 +49,11 @@ impl SelectedTake {
             phrases,
             facts,
         }
+    }
+
+    /// Its shot.
+    pub(crate) fn shot(&self) -> &Shot {
+        &self.shot
     }
 
     /// Where someone speaks in it.
@@ -180,8 +186,23 @@ pub(crate) struct Missing {
     pub(crate) why: String,
 }
 
-/// The cut as it was imported last, else as the list has it.
+/// The cut as it was imported last, else as the list has it, with the notes that came back.
 pub(crate) fn cut(
+    project: &Project,
+    takes: &[SelectedTake],
+    place: impl Fn(&TakeId, &str) -> String,
+) -> Result<Cut, Failure> {
+    let mut cut = without_notes(project, takes, place)?;
+    let notes = Notes::read(project)?;
+    let laid = notes.lay(&cut.timeline);
+    laid.tell_absent();
+    cut.timeline.markers.extend(laid.markers);
+    cut.timeline.markers.sort_by_key(|marker| marker.frame);
+    Ok(cut)
+}
+
+/// The same with no markers but its own.
+pub(crate) fn without_notes(
     project: &Project,
     takes: &[SelectedTake],
     place: impl Fn(&TakeId, &str) -> String,

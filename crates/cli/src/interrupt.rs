@@ -3,12 +3,15 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::output::{Exit, note};
+use crate::output::{Exit, Failure, note};
 
 static FINISHING: AtomicBool = AtomicBool::new(false);
 
@@ -28,6 +31,32 @@ pub(crate) fn watch() -> watch::Receiver<bool> {
         });
     });
     receiver
+}
+
+static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Lets the first Ctrl-C or SIGTERM end long work on this machine between two files, so that nothing is left behind; the
+/// second ends the program.
+pub(crate) fn stoppable() -> Result<(), Failure> {
+    let stopped = i32::from(Exit::Stopped as u8);
+    // The handlers themselves set the flag: it stands before anything else notices that the worker ended too.
+    let hear = |signal| {
+        flag::register_conditional_shutdown(signal, stopped, Arc::clone(&STOPPED))?;
+        flag::register(signal, Arc::clone(&STOPPED))
+    };
+    [SIGINT, SIGTERM]
+        .into_iter()
+        .try_for_each(|signal| hear(signal).map(|_| ()))
+        .map_err(|error| Failure::new(Exit::Internal, format!("failed to listen for Ctrl-C: {error}"), ""))
+}
+
+/// Ends the work where the user asked for it. To be called between files, and before a failure is told, since Ctrl-C ends
+/// the media worker too.
+pub(crate) fn check() -> Result<(), Failure> {
+    if STOPPED.load(Ordering::SeqCst) {
+        return Err(Failure::new(Exit::Stopped, "stopped", "run the same command again; nothing was left half done"));
+    }
+    Ok(())
 }
 
 /// Says that everything paid is fetched.

@@ -16,15 +16,27 @@ mod cut;
 
 mod door;
 
+mod drawing;
+
 mod due;
 
 mod finish;
+
+mod hosts;
 
 mod interrupt;
 
 mod keys;
 
+mod layback;
+
+mod mhl;
+
+mod notes;
+
 mod output;
+
+mod package;
 
 mod plot;
 

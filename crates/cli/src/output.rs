@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The shot list or an asset is invalid.
     Invalid = 3,
-    /// Delivered media, or a package, are not what was promised.
+    /// Delivered media are not what was promised.
     Media = 4,
     /// The budget does not allow it.
     Budget = 5,
@@ -30,6 +30,14 @@ pub(crate) enum Exit {
     Unknown = 7,
     /// Some shots failed; the rest are done.
     Partly = 8,
+    /// Files of a package are missing; with changed ones too, that is [`Exit::FilesChanged`].
+    FilesMissing = 10,
+    /// Files of a package are not what they were.
+    FilesChanged = 11,
+    /// A package has files that it did not have.
+    FilesNew = 21,
+    /// The history of a package was edited.
+    HistoryEdited = 31,
     /// A disk, database or this program failed.
     Internal = 70,
     /// Stopped by Ctrl-C; paid jobs can be resumed.

@@ -128,9 +128,24 @@ pub(crate) fn sweep_folder(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY)) {
         let path = entry.path();
+        if is_held(&path) {
+            continue;
+        }
         // What cannot be removed does no harm: nobody reads these names.
         let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     }
+}
+
+/// Keeps a draft from being swept away for as long as the answer lives: who makes it may not hold the project's lock.
+pub(crate) fn hold(draft: &Path) -> io::Result<File> {
+    let folder = File::open(draft)?;
+    folder.lock()?;
+    Ok(folder)
+}
+
+/// Whether somebody is at work in a draft.
+fn is_held(draft: &Path) -> bool {
+    File::open(draft).is_ok_and(|folder| matches!(folder.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 
 fn read_list(path: &Path) -> Result<String, Failure> {
@@ -302,6 +317,42 @@ pub(crate) fn digest(path: &Path) -> io::Result<(String, u64)> {
     Ok((format!("{:x}", hasher.finalize()), bytes))
 }
 
+/// A file of a package, hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hashed {
+    /// Its path from the package's top, with `/`.
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    /// In hex.
+    pub(crate) sha256: String,
+    /// XXH64 with seed 0, in hex of 16 digits.
+    pub(crate) xxh64: String,
+}
+
+impl Hashed {
+    /// Reads a file once.
+    pub(crate) fn read(package: &Path, path: &str) -> io::Result<Hashed> {
+        use std::hash::Hasher as _;
+        let mut file = open_plain(&package.join(path))?;
+        let (mut sha256, mut xxh64) = (Sha256::new(), twox_hash::XxHash64::with_seed(0));
+        let (mut bytes, mut block) = (0, vec![0; 1 << 18]);
+        loop {
+            let read = match file.read(&mut block) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let block = block.get(..read).unwrap_or_default();
+            sha256.update(block);
+            xxh64.write(block);
+            bytes += read as u64;
+        }
+        let (sha256, xxh64) = (format!("{:x}", sha256.finalize()), format!("{:016x}", xxh64.finish()));
+        Ok(Hashed { path: path.to_owned(), bytes, sha256, xxh64 })
+    }
+}
+
 /// SHA-256 of a text, in hex.
 pub(crate) fn digest_text(text: &str) -> String {
     format!("{:x}", Sha256::digest(text.as_bytes()))
@@ -328,6 +379,19 @@ pub(crate) fn with_worker<T>(ask: impl FnOnce(&mut Worker) -> T) -> T {
     // A worker whose answer was not waited for is started anew when it is next asked.
     let mut worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner);
     ask(&mut worker)
+}
+
+static IDLE: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
+
+/// Asks a worker that nobody else asks meanwhile: as many are started as there are that ask at once. For orders that
+/// are carried out on one core.
+pub(crate) fn with_own_worker<T>(ask: impl FnOnce(&mut Worker) -> T) -> T {
+    let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let waiting = idle().pop();
+    let mut worker = waiting.unwrap_or_else(|| Worker::new(worker_program(), patience()));
+    let answer = ask(&mut worker);
+    idle().push(worker);
+    answer
 }
 
 /// A ledger failure with what to do about it.

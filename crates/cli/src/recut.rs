@@ -152,9 +152,10 @@ impl Recut {
     }
 }
 
-/// `cut-001.json` and so on: the first that is free.
-fn numbered(path: &Path) -> PathBuf {
-    let mut names = (1..).map(|number: u64| path.with_file_name(format!("cut-{number:03}.json")));
+/// `cut-001.json` of `cut.json` and so on: the first that is free.
+pub(crate) fn numbered(path: &Path) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut names = (1..).map(|number: u64| path.with_file_name(format!("{stem}-{number:03}.json")));
     names.find(|name| !name.exists()).unwrap_or_else(|| path.with_extension("old"))
 }
 

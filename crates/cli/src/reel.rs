@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use seedpost_core::content::Loudness;
 use seedpost_core::sync::Tolerance;
 use seedpost_core::time::{SampleRate, Samples, TimeRange};
-use seedpost_core::timeline::{Role, Timeline, record_samples};
+use seedpost_core::timeline::{Clip, Role, Stem, Timeline, record_samples};
 use seedpost_core::turnover::safe_title;
 use seedpost_media::decode::each;
 use seedpost_media::loudness::Meter;
-use seedpost_media::wav::{Label, Stem};
+use seedpost_media::wav::Label;
 use seedpost_media::{MediaError, wav};
 
 use crate::cut::{Cut, Missing, SelectedTake, by_name, cut, own_media, selected};
@@ -61,12 +61,8 @@ pub(crate) fn write(
 
 /// A reel in the making.
 struct Reel<'a> {
-    timeline: &'a Timeline,
     names: &'a Names,
-    /// Where each clip lies in the reel.
-    places: Vec<TimeRange<Samples>>,
-    /// Which samples of its stems are there.
-    used: Vec<TimeRange<Samples>>,
+    places: Vec<Place<'a>>,
     length: Samples,
     takes: &'a [SelectedTake],
     /// Where someone speaks, in the reel's samples.
@@ -82,22 +78,19 @@ impl Reel<'_> {
         names: &'a Names,
         wishes: Wishes,
     ) -> Option<Reel<'a>> {
-        let places = timeline.places()?;
-        let used = timeline.clips.iter().map(|clip| timeline.within_stems(clip)).collect::<Option<Vec<_>>>()?;
+        let places = places(timeline, Samples(0))?;
         let by_name = by_name(takes);
-        let spoken = timeline.clips.iter().zip(&places).zip(&used).flat_map(|((clip, place), used)| {
-            let phrases = by_name.get(&clip.take).map_or(&[][..], |take| take.phrases());
-            phrases.iter().filter_map(|range| placed(*range, *used, *place))
+        let spoken = places.iter().flat_map(|place| {
+            let phrases = by_name.get(&place.clip.take).map_or(&[][..], |take| take.phrases());
+            phrases.iter().filter_map(|range| placed(*range, place.used, place.at))
         });
         Some(Reel {
-            timeline,
             names,
             takes,
-            length: places.last()?.end,
+            length: places.last()?.at.end,
             speech: spoken.collect(),
             label: label(timeline)?,
             places,
-            used,
             wishes,
         })
     }
@@ -105,10 +98,10 @@ impl Reel<'_> {
     fn write(&self, role: Role) -> Result<StemFacts, MediaError> {
         let file = self.names.file(role);
         let path = self.names.path(role);
-        let treatment = self.treatment(role);
+        let treatment = treatment(self.takes, &[role]);
         let label = sound::label(&self.label, role, &file, &treatment);
         let loudness = write_whole(&path, |out| {
-            let mut stem = Stem::begin(out, self.length, &label)?;
+            let mut stem = wav::Stem::begin(out, self.length, &label)?;
             let loudness = self.fill(role, &mut stem)?;
             stem.end()?;
             Ok::<_, MediaError>(loudness)
@@ -126,27 +119,18 @@ impl Reel<'_> {
         Ok(facts)
     }
 
-    /// What was done to any of the stems that are in it.
-    fn treatment(&self, role: Role) -> String {
-        let stems = self.takes.iter().flat_map(|take| &take.facts.sound.stems).filter(|stem| holds(role, stem.role()));
-        let treatments: BTreeSet<&str> =
-            stems.map(|stem| stem.treatment.as_str()).filter(|treatment| !treatment.is_empty()).collect();
-        treatments.into_iter().map(|treatment| format!("in part {treatment}")).collect::<Vec<_>>().join("; ")
-    }
-
     /// Every clip's stem at its place, and silence where it has none.
-    fn fill<W: std::io::Write>(&self, role: Role, stem: &mut Stem<W>) -> Result<Loudness, MediaError> {
+    fn fill<W: std::io::Write>(&self, role: Role, stem: &mut wav::Stem<W>) -> Result<Loudness, MediaError> {
         let mut meter = Meter::new(SampleRate::HZ_48000.hertz(), wav::MAX_CHANNELS)?.for_speech();
         let mut free = 0;
-        for ((clip, place), used) in self.timeline.clips.iter().zip(&self.places).zip(&self.used) {
-            let gap = place.start.0.saturating_sub(free);
+        for place in &self.places {
+            let gap = place.at.start.0.saturating_sub(free);
             silence(gap, &mut meter)?;
             stem.silence(Samples(gap))?;
-            free = place.end.0;
-            let mut left = place.length().0;
-            let own = clip.stems.iter().find(|stem| holds(role, stem.role));
-            if let Some(own) = own {
-                let used = TimeRange { start: used.start, end: Samples(used.start.0 + left) };
+            free = place.at.end.0;
+            let mut left = place.at.length().0;
+            if let Some(own) = place.stem(role) {
+                let used = TimeRange { start: place.used.start, end: Samples(place.used.start.0 + left) };
                 each(open_plain(&PathBuf::from(&own.file))?, used, &mut |block| {
                     left -= block.first().map_or(0, |plane| plane.len() as u64).min(left);
                     meter.add(block)?;
@@ -158,6 +142,40 @@ impl Reel<'_> {
         }
         Ok(meter.finish_with(&self.speech))
     }
+}
+
+/// A clip in a reel, in samples at 48 kHz.
+pub(crate) struct Place<'a> {
+    clip: &'a Clip,
+    /// Where it lies.
+    pub(crate) at: TimeRange<Samples>,
+    /// Which samples of its stems are there.
+    pub(crate) used: TimeRange<Samples>,
+}
+
+impl<'a> Place<'a> {
+    /// Its stem that a reel's stem of that role has.
+    pub(crate) fn stem(&self, role: Role) -> Option<&'a Stem> {
+        self.clip.stems.iter().find(|stem| holds(role, stem.role))
+    }
+}
+
+/// Where each clip lies in a reel whose leader is so long.
+pub(crate) fn places(timeline: &Timeline, leader: Samples) -> Option<Vec<Place<'_>>> {
+    let place = |(clip, at): (_, TimeRange<Samples>)| {
+        let at = TimeRange { start: Samples(at.start.0 + leader.0), end: Samples(at.end.0 + leader.0) };
+        Some(Place { clip, at, used: timeline.within_stems(clip)? })
+    };
+    timeline.clips.iter().zip(timeline.places()?).map(place).collect()
+}
+
+/// What was done to any of the stems that are in those of a reel.
+pub(crate) fn treatment<'a>(takes: impl IntoIterator<Item = &'a SelectedTake>, roles: &[Role]) -> String {
+    let stems = takes.into_iter().flat_map(|take| &take.facts.sound.stems);
+    let stems = stems.filter(|stem| roles.iter().any(|role| holds(*role, stem.role())));
+    let treatments: BTreeSet<&str> =
+        stems.map(|stem| stem.treatment.as_str()).filter(|treatment| !treatment.is_empty()).collect();
+    treatments.into_iter().map(|treatment| format!("in part {treatment}")).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether a reel's stem has a take's. A guide is for working against: it has what is delivered as rendered too.
@@ -187,7 +205,7 @@ fn silence(mut left: u64, meter: &mut Meter) -> Result<(), MediaError> {
 }
 
 /// What the reel's stems say of themselves; no day, so that the same cut gives the same bytes.
-fn label(timeline: &Timeline) -> Option<Label> {
+pub(crate) fn label(timeline: &Timeline) -> Option<Label> {
     let takes: Vec<String> = timeline.clips.iter().map(|clip| clip.take.to_string()).collect();
     let title = safe_title(&timeline.title);
     Some(Label {

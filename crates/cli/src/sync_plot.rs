@@ -4,47 +4,65 @@ use std::fmt::Write as _;
 
 use seedpost_core::sync::{PhraseSync, Verdict, offset_in_words};
 use seedpost_core::time::{Samples, TimeRange};
+use seedpost_media::hear::Heard;
 use seedpost_media::wave::{Pen, Wave};
 
+use crate::drawing::outline;
 use crate::plot::escape;
 use crate::supplied::Supplied;
 use crate::sync::SyncFacts;
+use crate::waveform::{MARGIN, WIDTH, bands};
 
-/// The width of a waveform, in pixels.
-const WIDTH: u64 = 1200;
-/// The blank on either side.
-const MARGIN: u64 = 20;
 /// Half the height of a waveform.
-const HALF: f32 = 60.0;
+const HALF: u64 = 60;
 /// Where the reference begins, below title and legend.
-const ABOVE: f32 = 90.0;
+pub(crate) const ABOVE: u64 = 90;
 /// Where the render begins: between them is room for the ties.
-const BELOW: f32 = 330.0;
+const BELOW: u64 = 330;
 
 /// Draws a clip's sound at 48 kHz (the mean of its channels) under the recordings where they were asked for.
 pub(crate) fn draw(title: &str, clip: &[f32], supplied: &[Supplied], sync: &SyncFacts) -> String {
     let end = supplied.iter().map(|sound| sound.end().0).max().unwrap_or(0);
     let total = (clip.len() as u64).max(end).max(1);
+    let (asked, render) = (wave(&asked(supplied, total)), wave(clip));
+    let (body, height) = body(&asked, &render, None, sync, Samples(total));
+    page(title, &body, height)
+}
+
+/// The inside of the drawing, [`WIDTH`] and two margins across, and its height. Both outlines are of `total` samples.
+pub(crate) fn body(
+    asked: &Wave,
+    render: &Wave,
+    heard: Option<&Heard>,
+    sync: &SyncFacts,
+    total: Samples,
+) -> (String, u64) {
+    let total = total.0.max(1);
     let x = |sample: u64| u128::from(sample.min(total)) * u128::from(WIDTH) / u128::from(total) + u128::from(MARGIN);
-    let mut body = String::new();
-    let asked = asked(supplied, total);
-    for (name, top, plane) in [("reference, where it was asked for", ABOVE, &asked[..]), ("render", BELOW, clip)] {
-        let _ = writeln!(body, "<text x=\"{MARGIN}\" y=\"{}\">{name}</text>", top - 8.0);
-        let _ = writeln!(body, "<path class=\"wave\" d=\"{}\"/>", outline(plane, top + HALF, &x));
+    let mut body = heard.map_or_else(String::new, |heard| bands(heard, total, (BELOW, 2 * HALF), &x));
+    for (name, top, wave) in [("reference, where it was asked for", ABOVE, asked), ("render", BELOW, render)] {
+        let _ = writeln!(body, "<text x=\"{MARGIN}\" y=\"{}\">{name}</text>", top - 8);
+        let _ = writeln!(body, "<path class=\"wave\" d=\"{}\"/>", outline(wave, top + HALF, HALF, &x));
     }
     for (number, (phrase, verdict)) in (1..).zip(sync.phrases.iter().zip(&sync.clip.phrases)) {
         body += &tie(number, phrase, *verdict, sync, &x);
     }
-    let bottom = BELOW + 2.0 * HALF;
+    let bottom = BELOW + 2 * HALF;
     for second in 0..=total / 48_000 {
         let at = x(second * 48_000);
         let _ = writeln!(
             body,
             "<path class=\"tick\" d=\"M{at} {bottom}v6\"/><text x=\"{at}\" y=\"{}\">{second} s</text>",
-            bottom + 20.0
+            bottom + 20
         );
     }
-    page(title, &body, bottom + 40.0)
+    (body, bottom + 40)
+}
+
+fn wave(plane: &[f32]) -> Wave {
+    let mut pen = Pen::new();
+    pen.add(&[plane]);
+    pen.finish()
 }
 
 /// The recordings one behind the other.
@@ -74,9 +92,9 @@ fn tie(number: u32, phrase: &PhraseSync, verdict: Verdict, sync: &SyncFacts, x: 
         verdict.as_str(),
         phrase.confidence
     );
-    let height = 2.0 * HALF;
+    let height = 2 * HALF;
     let mut text = String::new();
-    let band = |top: f32, range: TimeRange<Samples>| {
+    let band = |top: u64, range: TimeRange<Samples>| {
         let (from, to) = (x(range.start.0), x(range.end.0));
         let width = to.saturating_sub(from).max(1);
         format!(
@@ -95,25 +113,12 @@ fn tie(number: u32, phrase: &PhraseSync, verdict: Verdict, sync: &SyncFacts, x: 
         );
     }
     // Labels of neighbours stand on different lines.
-    let line = ABOVE + height + 18.0 + f32::from((number % 4) as u8) * 16.0;
+    let line = ABOVE + height + 18 + u64::from(number % 4) * 16;
     let _ = writeln!(text, "<text x=\"{left}\" y=\"{line}\">{number}: {words}</text>");
     text
 }
 
-/// A closed path around a waveform.
-fn outline(plane: &[f32], middle: f32, x: &impl Fn(u64) -> u128) -> String {
-    let mut pen = Pen::new();
-    pen.add(&[plane]);
-    let wave: Wave = pen.finish();
-    let place = |index: usize| x(index as u64 * wave.stretch);
-    let above = wave.peaks.iter().enumerate().map(|(index, (_, high))| (place(index), middle - high.min(1.0) * HALF));
-    let below = wave.peaks.iter().enumerate().rev();
-    let below = below.map(|(index, (low, _))| (place(index), middle - low.max(-1.0) * HALF));
-    let points: String = above.chain(below).map(|(x, y)| format!("L{x} {y:.1}")).collect();
-    format!("M{MARGIN} {middle}{points}Z")
-}
-
-fn page(title: &str, body: &str, height: f32) -> String {
+fn page(title: &str, body: &str, height: u64) -> String {
     let width = WIDTH + 2 * MARGIN;
     let legend = [("in", "in sync"), ("warn", "slightly off"), ("fail", "out of sync"), ("unknown", "cannot tell")];
     let legend: String = legend

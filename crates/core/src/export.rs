@@ -21,6 +21,7 @@ mod xml;
 
 pub use links::{Links, base_name};
 pub use loss::{ALL, Field, Loss, Of};
+pub(crate) use markers::{LINES as MARKER_LINES, looks_like_a_line};
 pub use program::Program;
 
 use crate::timeline::{Clip, Timeline};

@@ -1,5 +1,5 @@
 //! What an editor's file says of a recut: OpenTimelineIO, edit decision lists or Final Cut Pro 7 XML, text in and
-//! one picture track out, or everything that is wrong with it.
+//! one picture track out, or everything that is wrong with it; and lists of [`notes`], which are no cut.
 //!
 //! Deliberately absent: laying it beside the present cut, which is [`crate::recut`]; retimes, nested sequences and a
 //! second picture track, which a cut cannot hold and which are refused; and guesses about shortened names.
@@ -7,6 +7,7 @@
 mod clue;
 mod draft;
 mod edl;
+pub mod notes;
 mod otio;
 mod xmeml;
 

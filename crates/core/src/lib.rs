@@ -48,3 +48,9 @@ pub mod import;
 pub mod recut;
 
 pub mod turnover;
+
+pub mod layback;
+
+pub mod mhl;
+
+pub mod report;

@@ -11,6 +11,7 @@ mod sound;
 use serde::{Serialize, Serializer};
 
 pub use handle::Handle;
+pub(crate) use pair::longest;
 
 use crate::import::{Event, ImportFault, Note, Sequence, Source, Takes};
 use crate::shot::TakeId;

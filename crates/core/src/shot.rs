@@ -297,6 +297,8 @@ pub struct Shot {
     pub line: Option<String>,
     /// The language spoken, as a BCP 47 tag.
     pub language: Option<String>,
+    /// What goes with the turnover about its rights, in place of the list's note.
+    pub rights: Option<String>,
     /// What makes the model's chance repeatable, where it takes a seed.
     pub seed: Option<u32>,
     /// What else is tried, in this order, where a filter or a time-out leaves a take without a clip.
@@ -337,8 +339,10 @@ pub struct ShotList {
     pub frame_rate_line: Option<u32>,
     /// The record timecode of the first frame.
     pub start: Timecode,
-    /// Which reel of the programme it is, from 1 to 99: cues are numbered by it.
+    /// Which reel of the programme it is, from 1 to 99: cues and reels are numbered by it.
     pub reel: u32,
+    /// What goes with the turnover about rights in what was supplied and made; empty where nothing was said.
+    pub rights: String,
     /// The most that the whole list may cost.
     pub budget: Option<Usd>,
     /// The shots in cutting order; at least one.

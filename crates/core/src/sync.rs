@@ -175,7 +175,7 @@ pub fn offset_in_words(samples: i64, rate: FrameRate) -> String {
 }
 
 /// `one − other`, held at the ends of `i64`.
-fn apart(one: u64, other: u64) -> i64 {
+pub(crate) fn apart(one: u64, other: u64) -> i64 {
     let difference = i128::from(one) - i128::from(other);
     i64::try_from(difference).unwrap_or(if difference < 0 { i64::MIN } else { i64::MAX })
 }

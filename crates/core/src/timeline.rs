@@ -11,7 +11,7 @@ mod source_time;
 
 use std::collections::BTreeSet;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use assemble::{Piece, assemble};
 pub use marker::{Colour, Marker};
@@ -154,7 +154,7 @@ pub struct Stem {
 }
 
 /// Where a take comes from. What nobody knows is empty or absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Which door it came through.
     pub provider: String,

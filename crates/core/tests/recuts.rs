@@ -7,12 +7,12 @@ mod body;
 
 use std::path::PathBuf;
 
-/// Recuts that OpenTimelineIO wrote.
+/// Recuts that OpenTimelineIO wrote, and a list of notes.
 fn recuts() -> Vec<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/recuts");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
     let files: Vec<Vec<u8>> = files.collect();
-    assert_eq!(files.len(), 3);
+    assert_eq!(files.len(), 4);
     files
 }
 

@@ -11,6 +11,8 @@ pub mod mp4;
 
 pub mod strip;
 
+pub mod join;
+
 pub mod decode;
 
 pub mod pass;
@@ -28,6 +30,10 @@ pub mod still;
 pub mod conform;
 
 pub mod stems;
+
+mod tone;
+
+pub mod reel;
 
 pub mod loudness;
 
@@ -50,6 +56,10 @@ pub mod pull;
 pub mod overlay;
 
 pub mod wave;
+
+pub mod pop;
+
+pub mod mix;
 
 mod rate;
 

@@ -21,9 +21,9 @@ use seedpost_core::media::{ColourInfo, Edit};
 use seedpost_core::time::SampleRate;
 
 use crate::MediaError;
-use atom::{Atom, atoms, child};
+pub(crate) use atom::{Atom, atoms, child, inside};
 use shown::Window;
-pub(crate) use table::{ChunkTable, Pace};
+pub(crate) use table::{ChunkTable, Pace, Runs};
 pub(crate) use top::check_boxes;
 pub use top::{Outline, outline};
 use top::{no_moov, read_span, read_top};

@@ -151,7 +151,7 @@ pub(crate) fn samples<R: Read + Seek>(
 
 /// How one sample is read; `None` for widths that no recorder writes.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "samples are f32 from here on")]
-fn decoder(wav: &Wav) -> Option<fn(&[u8]) -> f32> {
+pub(crate) fn decoder(wav: &Wav) -> Option<fn(&[u8]) -> f32> {
     Some(match (wav.float, wav.width()) {
         (false, 1) => |bytes| bytes.first().map_or(0.0, |byte| (f32::from(*byte) - 128.0) / 128.0),
         (false, 2) => |bytes| bytes.first_chunk().map_or(0.0, |b| f32::from(i16::from_le_bytes(*b)) / 32_768.0),
@@ -168,7 +168,12 @@ fn decoder(wav: &Wav) -> Option<fn(&[u8]) -> f32> {
     })
 }
 
-fn chunk<R: Read + Seek>(source: &mut R, at: u64, length: u64) -> Result<Option<([u8; 4], u64)>, MediaError> {
+/// The name and length of the chunk that begins at a byte; none at the end of the file.
+pub(crate) fn chunk<R: Read + Seek>(
+    source: &mut R,
+    at: u64,
+    length: u64,
+) -> Result<Option<([u8; 4], u64)>, MediaError> {
     if length.saturating_sub(at) < 8 {
         return Ok(None);
     }

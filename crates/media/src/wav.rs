@@ -155,6 +155,19 @@ impl<W: Write> Stem<W> {
         Ok(())
     }
 
+    /// Writes samples that are packed already: 24 bits, low byte first, one channel after the other. What passes the
+    /// stem's length is left out.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn add_packed(&mut self, samples: &[u8]) -> Result<(), MediaError> {
+        let width = 3 * self.channels;
+        let length = self.left.min((samples.len() / width) as u64);
+        self.left -= length;
+        self.out.write_all(samples.get(..length as usize * width).unwrap_or_default())?;
+        Ok(())
+    }
+
     /// Writes silence of so many samples a channel, as far as they fit.
     ///
     /// # Errors

@@ -12,6 +12,9 @@ use std::time::Duration;
 pub use seedpost_core::content::Look;
 use seedpost_core::media::MediaInfo;
 use seedpost_core::time::{FrameRate, Frames, SampleRate, Samples};
+pub use seedpost_core::turnover::order::{
+    EditCodec, MixOrder, ReelOrder, ReelPart, ReferenceForm, ReferenceOrder, SoundOf, StillOf,
+};
 use serde::{Deserialize, Serialize};
 
 pub use crate::pass::Coded;
@@ -45,6 +48,12 @@ pub enum Request {
     Rewrap(RewrapOrder),
     /// Copy the coded picture of any file into a MOV that has a timecode track.
     Stamp(StampOrder),
+    /// Make a picture reference of a stretch of a file.
+    Reference(Box<ReferenceOrder>),
+    /// Lay picture references end to end as one reel.
+    Reel(Box<ReelOrder>),
+    /// Encode a Broadcast WAV as AAC in an MP4, or copy it into a MOV, alone.
+    Mix(MixOrder),
     /// Decode the sound of any file.
     Sound(SoundOrder),
     /// Decode the picture of any file and say what is seen in it.
@@ -303,6 +312,30 @@ impl Worker {
             Answer::Copied(copied) => Ok(copied),
             _ => Err(WorkerError::Crashed),
         }
+    }
+
+    /// Makes a picture reference. The same order gives the same bytes on any number of cores.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`].
+    pub fn reference(&mut self, order: ReferenceOrder) -> Result<(), WorkerError> {
+        self.ask(&Request::Reference(Box::new(order)), TRANSCODE_PATIENCE.max(self.patience)).map(|_| ())
+    }
+
+    /// Lays picture references end to end.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`]; `Failed` too where a part is not of the reel's form.
+    pub fn reel(&mut self, order: ReelOrder) -> Result<(), WorkerError> {
+        self.ask(&Request::Reel(Box::new(order)), TRANSCODE_PATIENCE.max(self.patience)).map(|_| ())
+    }
+
+    /// Makes a mix ready to be laid under a picture.
+    ///
+    /// # Errors
+    /// As [`Worker::probe`].
+    pub fn mix(&mut self, order: MixOrder) -> Result<(), WorkerError> {
+        self.ask(&Request::Mix(order), TRANSCODE_PATIENCE.max(self.patience)).map(|_| ())
     }
 
     /// Decodes the sound of a file.

@@ -75,7 +75,7 @@ impl Stills {
             }
         }
         let shown = Shown { decoded, rotation: self.rotation, pixel_aspect: self.pixel_aspect };
-        self.taken.extend(small(&shown).map(|small| (number, small)));
+        self.taken.extend(small(&shown, MAX_SIDES).map(|small| (number, small)));
     }
 
     /// Writes all pictures and their sheet; tells their names.
@@ -103,8 +103,8 @@ fn middles(frames: Frames, count: usize) -> Vec<u64> {
     middles
 }
 
-/// A picture as it is shown, no larger than is wanted.
-fn small(shown: &Shown<'_>) -> Option<RgbImage> {
+/// A picture as it is shown, no wider and no higher than `most`.
+pub(crate) fn small(shown: &Shown<'_>, most: (u32, u32)) -> Option<RgbImage> {
     let (width, height) = shown.size();
     let within = |(width, height): (u32, u32), most: u32, side: u32| {
         let scaled = |own: u32| {
@@ -113,8 +113,8 @@ fn small(shown: &Shown<'_>) -> Option<RgbImage> {
         };
         if side > most { (scaled(width), scaled(height)) } else { (width, height) }
     };
-    let size = within((width, height), MAX_SIDES.0, width);
-    let (width, height) = within(size, MAX_SIDES.1, size.1);
+    let size = within((width, height), most.0, width);
+    let (width, height) = within(size, most.1, size.1);
     if width == 0 || height == 0 {
         return None;
     }
@@ -145,7 +145,8 @@ fn label(number: u64, width: u32) -> RgbImage {
     RgbImage::from_fn(width, LINE, |x, y| Rgb([luma.get((y * width + x) as usize).copied().unwrap_or(16); 3]))
 }
 
-fn save(path: &Path, picture: &RgbImage) -> Result<(), AvError> {
+/// Writes a picture as JPEG.
+pub(crate) fn save(path: &Path, picture: &RgbImage) -> Result<(), AvError> {
     let mut bytes = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
     picture.write_with_encoder(encoder).map_err(std::io::Error::other)?;

@@ -76,6 +76,25 @@ fn fit(file: &mut File, index: &Range<u64>, track: &Range<u64>) -> Result<(), Av
     Length { at: table.start + 12, is_wide: false, value: 0 }.set(file, ticks)
 }
 
+/// The bytes that describe how the picture of a file is coded (ISO/IEC 14496-12, 8.5.2).
+pub(crate) fn description(path: &Path) -> Result<Vec<u8>, AvError> {
+    const MOST: u64 = 1 << 16;
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut rest = find(&mut file, 0..length, *b"moov")?.ok_or(MISSING)?;
+    while let Some(track) = find(&mut file, rest.clone(), *b"trak")? {
+        rest.start = track.end;
+        if handler(&mut file, track.clone())? == *b"vide" {
+            let found = inside(&mut file, track, &[*b"mdia", *b"minf", *b"stbl", *b"stsd"])?.ok_or(MISSING)?;
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(found.start))?;
+            file.take((found.end - found.start).min(MOST)).read_to_end(&mut bytes)?;
+            return Ok(bytes);
+        }
+    }
+    Err(MISSING)
+}
+
 /// Ticks a second of the movie's or a track's header.
 fn clock(file: &mut File, header: &Range<u64>) -> Result<u32, AvError> {
     let [version] = read(file, header.start)?;
@@ -122,7 +141,7 @@ impl Length {
     }
 }
 
-const MISSING: AvError = AvError::Request("the file that was written has no picture track");
+const MISSING: AvError = AvError::Request("there is no picture track in its index");
 
 /// Opens a file, and finds the inside of its index.
 fn open(path: &Path) -> Result<(File, Range<u64>), AvError> {

@@ -3,8 +3,8 @@
 use ffmpeg_next::software::resampling;
 use ffmpeg_next::{ChannelLayout, Dictionary, Packet, Rational, codec, decoder, encoder, format, frame};
 
+use super::Stop;
 use super::target::Target;
-use super::{SOUND_BITS, Stop};
 use crate::AvError;
 use crate::sound::{HOLE, MAX_HOLE};
 use crate::source::{Clock, Source, ticks};
@@ -31,6 +31,10 @@ pub(crate) struct Span {
     pub(crate) is_stereo: bool,
     /// Samples that each second of the source becomes; [`HERTZ`] where it is to last as long.
     pub(crate) hertz: u32,
+    /// Samples of silence before the first one, which an edit list takes off with what the encoder needs itself.
+    pub(crate) lead: u16,
+    /// Bits a second.
+    pub(crate) bits: u64,
 }
 
 /// The sound from the source's packets to the target's.
@@ -193,7 +197,7 @@ pub(crate) fn open_decoder(source: &Source, index: usize) -> Result<(decoder::Au
     Ok((open(options)?, base))
 }
 
-fn planar() -> format::Sample {
+pub(crate) fn planar() -> format::Sample {
     format::Sample::F32(format::sample::Type::Planar)
 }
 
@@ -204,14 +208,15 @@ fn resampled(layout: ChannelLayout, samples: usize, rate: u32, hertz: u32) -> fr
 }
 
 /// The encoder, and the frame that is being filled for it.
-struct Coder {
+pub(crate) struct Coder {
     encoder: encoder::audio::Encoder,
     stream: usize,
     layout: ChannelLayout,
     /// The first sample wanted, counted from the clock's zero.
     begin: i64,
-    /// Samples wanted.
+    /// Samples wanted, with those of the lead.
     total: u64,
+    lead: u16,
     is_filled: bool,
     /// Samples taken, in `pending` or encoded.
     done: u64,
@@ -221,14 +226,14 @@ struct Coder {
 }
 
 impl Coder {
-    fn add(target: &mut Target, layout: ChannelLayout, span: Span) -> Result<Coder, AvError> {
+    pub(crate) fn add(target: &mut Target, layout: ChannelLayout, span: Span) -> Result<Coder, AvError> {
         let codec = encoder::find(codec::Id::AAC).ok_or(AvError::NoEncoder("AAC"))?;
         let mut stream = target.file.add_stream(codec)?;
         let mut encoder = codec::context::Context::new_with_codec(codec).encoder().audio()?;
         encoder.set_rate(HERTZ.cast_signed());
         encoder.set_channel_layout(layout);
         encoder.set_format(planar());
-        encoder.set_bit_rate(SOUND_BITS as usize);
+        encoder.set_bit_rate(span.bits as usize);
         encoder.set_time_base(Rational(1, HERTZ.cast_signed()));
         encoder.set_flags(codec::Flags::GLOBAL_HEADER);
         let encoder = encoder.open_as(codec)?;
@@ -239,8 +244,9 @@ impl Coder {
             encoder,
             stream: stream.index(),
             layout,
-            begin: span.begin,
-            total: span.total,
+            begin: span.begin.saturating_sub(span.lead.into()),
+            total: span.total.saturating_add(span.lead.into()),
+            lead: span.lead,
             is_filled: span.is_filled,
             done: 0,
             pending: vec![Vec::new(); usize::try_from(layout.channels()).unwrap_or(0)],
@@ -248,7 +254,7 @@ impl Coder {
     }
 
     /// Takes samples that begin at `at`: silence up to there, and nothing twice.
-    fn write(&mut self, target: &mut Target, at: i64, heard: &frame::Audio) -> Result<(), Stop> {
+    pub(crate) fn write(&mut self, target: &mut Target, at: i64, heard: &frame::Audio) -> Result<(), Stop> {
         let place = at.saturating_sub(self.begin);
         let skip = u64::try_from(place)
             .map_or(place.unsigned_abs().saturating_add(self.done), |place| self.done.saturating_sub(place));
@@ -266,7 +272,7 @@ impl Coder {
         self.fill(target, end, Some((heard, skip)))
     }
 
-    fn finish(&mut self, target: &mut Target) -> Result<(), Stop> {
+    pub(crate) fn finish(&mut self, target: &mut Target) -> Result<(), Stop> {
         if self.is_filled {
             self.fill(target, self.total, None)?;
         }
@@ -308,7 +314,7 @@ impl Coder {
         }
         let mut frame = frame::Audio::new(planar(), length, self.layout);
         frame.set_rate(HERTZ);
-        frame.set_pts(i64::try_from(self.done - length as u64).ok());
+        frame.set_pts(i64::try_from(self.done - length as u64).ok().map(|at| at - i64::from(self.lead)));
         for (channel, pending) in self.pending.iter_mut().enumerate() {
             frame.plane_mut::<f32>(channel).copy_from_slice(pending);
             pending.clear();

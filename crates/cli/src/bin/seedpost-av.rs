@@ -7,8 +7,8 @@ use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getppid, setrlimit};
-use seedpost_av::{AvError, clip, last_frame, look, probe, rewrap, sound, stamp, transcode};
-use seedpost_media::worker::{Answer, Coded, Decoded, Request, SoundFate};
+use seedpost_av::{AvError, clip, last_frame, look, mix, probe, reel, reference, rewrap, sound, stamp, transcode};
+use seedpost_media::worker::{Answer, ClipOrder, Coded, Decoded, Request, SoundFate};
 
 /// The most memory that the worker may map, in bytes.
 const MAX_MEMORY: u64 = 6 << 30;
@@ -48,19 +48,7 @@ fn end_with_the_parent() {
 fn perform(request: Request) -> Result<Answer, AvError> {
     match request {
         Request::Probe { path } => probe::probe(&path).map(|info| Answer::Info(Box::new(info))),
-        Request::Clip(order) => {
-            let clip = clip::Clip {
-                out: &order.out,
-                width: order.width,
-                height: order.height,
-                frames: order.frames,
-                captions: &order.captions,
-                sound: order.sound.as_deref(),
-                channels: order.channels,
-                rate: order.rate,
-            };
-            clip::write(&clip).map(|()| Answer::Done)
-        }
+        Request::Clip(order) => make_clip(&order).map(|()| Answer::Done),
         Request::Rewrap(order) => {
             let fate = match order.sound {
                 SoundFate::Drop => rewrap::Fate::Drop,
@@ -82,6 +70,9 @@ fn perform(request: Request) -> Result<Answer, AvError> {
             let picture = stamp::write(&stamp)?;
             Ok(Answer::Copied(Coded { packets: picture.packets, sha256: picture.sha256 }))
         }
+        Request::Reference(order) => reference::write(&order).map(|()| Answer::Done),
+        Request::Reel(order) => reel::write(&order).map(|()| Answer::Done),
+        Request::Mix(order) => mix::write(&order).map(|()| Answer::Done),
         Request::Sound(order) => {
             let sound = sound::write(&order.source, &order.out)?;
             Ok(Answer::Decoded(Decoded { rate: sound.rate, channels: sound.channels, samples: sound.samples }))
@@ -106,4 +97,17 @@ fn perform(request: Request) -> Result<Answer, AvError> {
             transcode::write(&copy).map(|()| Answer::Done)
         }
     }
+}
+
+fn make_clip(order: &ClipOrder) -> Result<(), AvError> {
+    clip::write(&clip::Clip {
+        out: &order.out,
+        width: order.width,
+        height: order.height,
+        frames: order.frames,
+        captions: &order.captions,
+        sound: order.sound.as_deref(),
+        channels: order.channels,
+        rate: order.rate,
+    })
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use seedpost_core::time::{FrameRate, Frames};
+use seedpost_core::turnover::order::{EditCodec, ReferenceForm, ReferenceOrder};
 use seedpost_media::worker::ClipOrder;
 use serde_json::json;
 
@@ -41,7 +43,8 @@ struct Finding {
 }
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
-    let mut findings = vec![encoder(), disk(&arguments.folder), ledger()?];
+    let mut findings = Vec::from(worker());
+    findings.extend([disk(&arguments.folder), ledger()?]);
     let environment = Environment::read(&arguments.folder);
     for name in NAMES {
         let unset = match name {
@@ -66,31 +69,61 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     Ok(if fine { Exit::Done } else { Exit::Internal })
 }
 
-/// Encodes a small clip, and measures it.
-fn encoder() -> Finding {
-    let try_it = || -> Result<String, String> {
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let out = folder.path().join("clip.mp4");
-        let order = ClipOrder {
-            out: out.clone(),
-            width: 320,
-            height: 180,
-            frames: 24,
-            captions: vec!["doctor".to_owned()],
-            sound: None,
-            channels: 2,
-            rate: 48_000,
-        };
-        with_worker(|worker| worker.clip(order)).map_err(|error| error.to_string())?;
-        let video = measure_file(&out)?.video.ok_or("the clip has no picture")?;
-        Ok(format!("{} encodes {}", worker_program().display(), video.codec))
-    };
-    let result = try_it();
-    Finding {
-        what: "FFmpeg worker",
+/// Encodes a small clip and measures it, and makes picture references of it.
+fn worker() -> [Finding; 2] {
+    let folder = tempfile::tempdir();
+    let folder = folder.as_ref().map(tempfile::TempDir::path).map_err(ToString::to_string);
+    let hint = |error: String| format!("{error}; install FFmpeg's libraries (`make deps`)");
+    let finding = |what, result: Result<String, String>| Finding {
+        what,
         fine: result.is_ok(),
-        detail: result.unwrap_or_else(|error| format!("{error}; install FFmpeg's libraries (`make deps`)")),
+        detail: result.unwrap_or_else(hint),
+    };
+    let encoded = folder.clone().and_then(encode);
+    let referenced = folder.and_then(refer);
+    [finding("FFmpeg worker", encoded), finding("picture references", referenced)]
+}
+
+fn encode(folder: &Path) -> Result<String, String> {
+    let out = folder.join("clip.mp4");
+    let order = ClipOrder {
+        out: out.clone(),
+        width: 320,
+        height: 180,
+        frames: 24,
+        captions: vec!["doctor".to_owned()],
+        sound: None,
+        channels: 2,
+        rate: 48_000,
+    };
+    with_worker(|worker| worker.clip(order)).map_err(|error| error.to_string())?;
+    let video = measure_file(&out)?.video.ok_or("the clip has no picture")?;
+    Ok(format!("{} encodes {}", worker_program().display(), video.codec))
+}
+
+fn refer(folder: &Path) -> Result<String, String> {
+    let mut codecs = Vec::new();
+    for codec in [EditCodec::Dnxhr, EditCodec::Prores] {
+        let form = ReferenceForm { codec, width: 320, height: 180, rate: FrameRate::FPS_24, drop: false };
+        let edit = folder.join(format!("{codec:?}.mov"));
+        let order = ReferenceOrder {
+            source: folder.join("clip.mp4"),
+            form,
+            from: Frames(0),
+            frames: Frames(12),
+            record: Frames(0),
+            source_timecode: Frames(0),
+            name: "doctor".to_owned(),
+            reel: String::new(),
+            sound: None,
+            view: edit.with_extension("mp4"),
+            edit: edit.clone(),
+            still: None,
+        };
+        with_worker(|worker| worker.reference(order)).map_err(|error| error.to_string())?;
+        codecs.push(measure_file(&edit)?.video.ok_or("the reference has no picture")?.codec);
     }
+    Ok(format!("{} and h264", codecs.join(", ")))
 }
 
 fn disk(folder: &Path) -> Finding {

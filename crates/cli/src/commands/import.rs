@@ -1,4 +1,4 @@
-//! `import`: an editor's recut comes back: what was changed, and the cut as it is from then on.
+//! `import`: an editor's recut comes back: what was changed, and the cut as it is from then on; or notes come back.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use seedpost_core::catalog::Catalog;
+use seedpost_core::import::notes::List;
 use seedpost_core::import::{self, ImportFault, Kind, Note, Sequence};
 use seedpost_core::recut::{self, Change, Handle};
 use seedpost_core::shot::TakeId;
@@ -13,8 +14,10 @@ use seedpost_core::time::Frames;
 use seedpost_core::timeline::{Edit, Timeline};
 use serde_json::{Value, json};
 
-use crate::cut::{assembled, own_media, selected};
+use crate::cut::{SelectedTake, assembled, own_media, selected, without_notes};
+use crate::notes::{Notes, Version};
 use crate::output::{Exit, Failure, note, result_json, say, shown, table};
+use crate::package::changes::CHANGES;
 use crate::project::{Project, digest, open_plain};
 use crate::recut::Recut;
 
@@ -23,8 +26,9 @@ const MOST: u64 = 192 << 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The recut: OpenTimelineIO (.otio), an edit decision list (.edl) or Final Cut Pro 7 XML (.xml).
-    #[arg(required_unless_present = "list_order")]
+    /// The recut: OpenTimelineIO (.otio), an edit decision list (.edl) or Final Cut Pro 7 XML (.xml). Or notes: a list
+    /// of markers (.edl).
+    #[arg(required_unless_present_any = ["list_order", "forget_notes"])]
     recut: Option<PathBuf>,
     /// The shot list.
     #[arg(long, default_value = "shots.toml")]
@@ -36,8 +40,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// Give the recut up: the cut is the list's again.
-    #[arg(long, conflicts_with = "recut")]
+    #[arg(long, conflicts_with_all = ["recut", "dry_run"])]
     list_order: bool,
+    /// Drop all notes that were imported; the file that has them keeps a name with a number.
+    #[arg(long, conflicts_with_all = ["recut", "list_order", "dry_run"])]
+    forget_notes: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
@@ -45,6 +52,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let _lock = project.lock()?;
     match &arguments.recut {
         Some(file) => take(arguments, &project, file, json),
+        None if arguments.forget_notes => forget(&project, json),
         None => give_up(&project, json),
     }
 }
@@ -59,13 +67,31 @@ fn give_up(project: &Project, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+fn forget(project: &Project, json: bool) -> Result<Exit, Failure> {
+    let were_there = Notes::put_aside(project)?;
+    if json {
+        result_json("import", json!({ "recut": Value::Null, "forgotten": were_there }));
+    } else {
+        say(if were_there { "the notes are put aside" } else { "there are no notes" });
+    }
+    Ok(Exit::Done)
+}
+
 fn take(arguments: &Arguments, project: &Project, file: &Path, json: bool) -> Result<Exit, Failure> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let kind = Kind::of_name(&name).ok_or_else(|| {
         Failure::new(Exit::Usage, format!("{name} is none of {}", Kind::ALLOWED), "export the recut in one of these")
     })?;
     let bytes = read(file)?;
+    let list = if kind == Kind::Edl { List::find(&bytes) } else { None };
+    if list.as_ref().is_some_and(|list| list.title().ends_with(CHANGES)) {
+        let message = format!("{name} tells what changed between two packages: it has no notes");
+        return Err(Failure::new(Exit::Usage, message, "import the notes that the report or an editor exports"));
+    }
     let takes = selected(project, None)?;
+    if let Some(list) = list {
+        return take_notes(project, &takes, file, &list, (arguments.dry_run, json));
+    }
     let base = assembled(project, &takes, own_media(project))?;
     let standing = standing(project);
     let present = present(standing.as_ref(), &base);
@@ -89,6 +115,42 @@ fn take(arguments: &Arguments, project: &Project, file: &Path, json: bool) -> Re
     let offers = offers(project, &recut);
     Imported { file, present, recut, offers }.tell(arguments.dry_run, json);
     Ok(exit)
+}
+
+/// Keeps the markers of a list, each by its take and frame.
+fn take_notes(
+    project: &Project,
+    takes: &[SelectedTake],
+    file: &Path,
+    list: &List,
+    (dry_run, json): (bool, bool),
+) -> Result<Exit, Failure> {
+    let mut notes = Notes::read(project)?;
+    let cut = without_notes(project, takes, own_media(project))?;
+    let version = Version::of(project, list.title()).unwrap_or_else(|| Version::present(&cut.timeline));
+    let (marks, told) = match list.read(version.start()) {
+        Ok(read) => read,
+        Err(faults) => return Ok(refuse(file, &faults, json)),
+    };
+    let sha256 = digest(file).map_err(|error| Failure::disk("read", file, &error))?.0;
+    let taken = notes.add(&version, &marks, &cut.timeline, (file, sha256));
+    if !dry_run && taken.is_new() {
+        notes.keep(project)?;
+    }
+    if json {
+        let mut body = taken.json(&cut.timeline);
+        body["list"] = json!(shown(file));
+        body["kept"] = json!(!dry_run);
+        body["notes"] = json!(told);
+        result_json("import", body);
+        return Ok(Exit::Done);
+    }
+    taken.tell(&cut.timeline);
+    told.iter().for_each(|Note { place, what }| note(format_args!("note: {place}: {what}")));
+    if dry_run {
+        note("the notes are what they were: --dry-run");
+    }
+    Ok(Exit::Done)
 }
 
 /// The recut that stands; one that cannot be read is as none, and told.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use seedpost_core::cost::Usd;
-use seedpost_core::job::{Event, FailureKind, Phase, Sent, Take};
+use seedpost_core::job::{FailureKind, Phase, Take};
 use seedpost_core::shot::TakeId;
 use seedpost_core::spec::Weight;
-use seedpost_render::ledger::Ledger;
 use serde_json::{Value, json};
 
 use super::{List, block_on};
 use crate::finish;
+use crate::hosts::{self, Hosts};
 use crate::output::{Exit, Failure, result_json, say, table};
 use crate::project::{Project, ledger_failure};
 
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let (takes, sent) = block_on(async {
         let ledger = project.ledger().await?;
         let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
-        let sent = if arguments.hosts { hosts(&ledger, &takes).await? } else { BTreeMap::new() };
+        let sent = if arguments.hosts { hosts::of(&ledger, &takes).await? } else { BTreeMap::new() };
         Ok::<_, Failure>((takes, sent))
     })??;
     if arguments.hosts {
@@ -191,35 +191,6 @@ fn show_unusable(project: &Project, takes: &BTreeMap<TakeId, Take>, json: bool) 
     }
     say(rows);
     say(format_args!("paid or perhaps paid, and unusable: {total}"));
-}
-
-/// Hosts, with the files that went there and the takes that they went for.
-type Hosts = BTreeMap<String, BTreeMap<(String, String), Vec<String>>>;
-
-async fn hosts(ledger: &Ledger, takes: &BTreeMap<TakeId, Take>) -> Result<Hosts, Failure> {
-    let mut hosts = Hosts::new();
-    for id in takes.keys() {
-        // What goes within a request has gone nowhere before that.
-        let mut waiting = Vec::new();
-        for line in ledger.history(id).await.map_err(|error| ledger_failure(&error))? {
-            match line.event {
-                Event::Planned(_) => waiting.clear(),
-                Event::Sent(sent) if sent.within => waiting.push(sent),
-                Event::Sent(sent) => add(&mut hosts, id, sent),
-                Event::SubmitIntended { .. } => waiting.drain(..).for_each(|sent| add(&mut hosts, id, sent)),
-                _ => {}
-            }
-        }
-    }
-    Ok(hosts)
-}
-
-fn add(hosts: &mut Hosts, id: &TakeId, sent: Sent) {
-    let takes = hosts.entry(sent.host).or_default().entry((sent.file, sent.sha256)).or_default();
-    let name = id.to_string();
-    if !takes.contains(&name) {
-        takes.push(name);
-    }
 }
 
 fn show_hosts(hosts: &Hosts, json: bool) {

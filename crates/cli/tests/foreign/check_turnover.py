@@ -2,7 +2,8 @@
 
 Usage: check_turnover.py PACKAGE_DIR
 
-OpenTimelineIO reads the OTIO and the CMX3600 list, pycmx reads both lists, ffprobe reads the media.
+OpenTimelineIO reads the OTIO and the CMX3600 list, pycmx reads both lists, ffprobe reads the media; the burnt-in frame
+numbers are read by bars.py.
 Prints every disagreement on stderr; exit code 0 when there is none, else 1.
 """
 
@@ -19,6 +20,8 @@ from urllib.parse import unquote
 
 import opentimelineio as otio
 import pycmx
+
+import bars
 
 RATE = 24
 SAMPLE_RATE = 48000
@@ -42,9 +45,9 @@ class Event(NamedTuple):
 def main():
     package = Path(sys.argv[1])
     manifest = json.loads((package / "manifest.json").read_text(encoding="utf-8"))
-    same("manifest schema", manifest["schema"], "seedpost.turnover/2")
+    same("manifest schema", manifest["schema"], "seedpost.turnover/3")
     same("manifest frame rate", manifest["frame_rate"], str(RATE))
-    for check in [check_files, check_media, check_otio, check_cmx3600, check_file32]:
+    for check in [check_files, check_media, check_reel, check_references, check_otio, check_cmx3600, check_file32]:
         attempt(check.__name__, check, package, manifest)
     for failure in failures:
         print(failure, file=sys.stderr)
@@ -80,7 +83,12 @@ def check_files(package, manifest):
     listed = {entry["path"] for entry in manifest["files"]}
     present = {path.relative_to(package).as_posix() for path in package.rglob("*") if not path.is_dir()}
     same("files listed twice", len(manifest["files"]) - len(listed), 0)
-    same("files not listed", sorted(present - listed), ["manifest.json"])
+    rest = sorted(path for path in present - listed if not path.startswith("ascmhl/"))
+    same("files not listed", rest, ["manifest.json"])
+    same("files that are not there", sorted(listed - present), [])
+    for path in present:
+        if not re.fullmatch(r"[A-Za-z0-9._/-]+", path):
+            fail(f"{path}: a name that not every system takes")
     for entry in manifest["files"]:
         attempt(entry["path"], check_file, package / entry["path"], entry)
 
@@ -96,6 +104,56 @@ def check_media(package, manifest):
         attempt(clip["picture"], check_picture, package / clip["picture"], clip)
         for stem in clip["stems"]:
             attempt(stem["file"], check_stem, package / stem["file"], clip, stem)
+
+
+# The reel
+
+
+def check_reel(package, manifest):
+    """Every stem of the reel is as long as leader, cut and tail, and begins with the leader."""
+    reel = manifest["reel"]
+    start, length = reel["start"], reel["end"] - reel["start"]
+    same("reel: two-pop", reel["two_pop"], from_timecode("00:59:58:00"))
+    same("reel: first frame", reel["picture"]["start"], from_timecode(START))
+    ends = max(clip["record_start"] + clip["frames"] for clip in manifest["clips"])
+    same("reel: end of the cut, tail pop, end", (ends, ends + 47, ends + 96), (reel["picture"]["end"], reel["tail_pop"], reel["end"]))
+    if not reel["stems"]:
+        fail("reel: no stems")
+    for stem in reel["stems"]:
+        for file, sides in [(stem["file"], 2), *((side, 1) for side in stem["sides"])]:
+            document = probe(package / file)
+            stream, tags = document["streams"][0], document["format"].get("tags", {})
+            found = (stream["codec_name"], stream["sample_rate"], stream["channels"], stream["duration_ts"])
+            same(f"{file}: form and length", found, ("pcm_s24le", "48000", sides, length * SAMPLES_PER_FRAME))
+            same(f"{file}: time reference", tags.get("time_reference"), str(start * SAMPLES_PER_FRAME))
+
+
+def check_references(package, manifest):
+    reel = manifest["reel"]
+    if reel["reference"] is None:
+        return
+    check_reference(package, reel["reference"], reel["start"], reel["end"] - reel["start"], reel["start"], None)
+    for clip in manifest["clips"]:
+        check_reference(package, clip["reference"], clip["record_start"], clip["frames"], clip["source_start"], clip["reel"])
+
+
+def check_reference(package, reference, record, length, timecode, reel):
+    """Frames, burnt-in record frame at both ends and in the middle, timecode track and reel, sound as long as picture."""
+    for file, codecs in [(reference["edit"], ({"dnxhd", "prores"}, "pcm_s24le")), (reference["view"], ({"h264"}, "aac"))]:
+        document = probe(package / file)
+        streams = {stream["codec_type"]: stream for stream in document["streams"]}
+        video, audio = streams["video"], streams["audio"]
+        if video["codec_name"] not in codecs[0] or audio["codec_name"] != codecs[1]:
+            fail(f"{file}: {video['codec_name']} and {audio['codec_name']}")
+        size = (video["width"], video["height"], video["r_frame_rate"], int(video["nb_frames"]))
+        same(f"{file}: size, rate, frames", size, (reference["width"], reference["height"], "24/1", length))
+        wanted = [0, length // 2, length - 1]
+        same(f"{file}: burnt-in frames", bars.read(str(package / file), wanted), [record + frame for frame in wanted])
+    tags = [stream.get("tags", {}) for stream in probe(package / reference["edit"])["streams"]]
+    stamped = {tag["timecode"] for tag in tags if "timecode" in tag}
+    same(f"{reference['edit']}: timecode", stamped, {to_timecode(timecode)})
+    if reel is not None:
+        same(f"{reference['edit']}: reel", {tag["reel_name"] for tag in tags if "reel_name" in tag}, {reel})
 
 
 def check_picture(path, clip):
@@ -311,6 +369,11 @@ def frames(time):
     if time.rate != RATE or time.value != int(time.value):
         raise ValueError(f"{time} is not a whole frame at {RATE} frames a second")
     return int(time.value)
+
+
+def to_timecode(frame):
+    seconds = frame // RATE
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame % RATE:02}"
 
 
 def from_timecode(text):

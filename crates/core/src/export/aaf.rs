@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use object::{Object, Target, auid, class};
 use sha2::{Digest, Sha256};
 
+use super::markers::avid_colours;
 use super::{Export, Field, Format, Links, Loss, Of, told};
 use crate::time::{Frames, Timecode};
 use crate::timeline::{Marker, Role, Stem, Timeline, record_samples};
@@ -292,6 +293,7 @@ fn losses(timeline: &Timeline) -> Vec<Loss> {
     let markers: Vec<&Marker> = timeline.markers.iter().collect();
     losses.extend(told::markers(Format::Aaf, &markers, (Field::Name, TEXT), |marker| clean(&marker.name).into_owned()));
     losses.extend(told::markers(Format::Aaf, &markers, (Field::Note, TEXT), |marker| clean(&marker.note).into_owned()));
+    losses.extend(avid_colours(Format::Aaf, &markers));
     losses
 }
 

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use super::markers::{avid_colour, avid_colours};
 use super::{Export, Field, Format, Loss, Of, base_name, told};
 use crate::time::{Frames, TimeRange};
 use crate::timeline::{Clip, Marker, Stem, Timeline};
@@ -67,7 +68,7 @@ impl List<'_> {
 
     /// Avid's locators: the record time, a colour in seven columns, and a name.
     fn marker(&mut self, marker: &Marker) {
-        let (label, colour) = (self.timeline.label(marker.frame), marker.colour.as_str());
+        let (label, colour) = (self.timeline.label(marker.frame), avid_colour(marker.colour));
         self.line(format_args!("* LOC: {label} {colour:<7} {}", ascii(&marker.name, NAME)));
     }
 
@@ -148,6 +149,7 @@ fn losses_of_markers(format: Format, inside: &[&Marker], outside: &[&Marker]) ->
     );
     let name = (Field::Name, "names are short and in ASCII");
     losses.extend(told::markers(format, inside, name, |marker| ascii(&marker.name, NAME)));
+    losses.extend(avid_colours(format, inside));
     losses
 }
 

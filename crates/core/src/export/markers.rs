@@ -2,6 +2,7 @@
 //!
 //! Resolve: an event of one frame for each marker, then a line: the note, `|C:` colour, `|M:` name and `|D:` frames.
 //! Media Composer: name, timecode, track, colour, comment, frames, a column that is empty, and the colour again.
+//! Resolve has no orange, and Avid neither orange nor purple: the nearest that no other of our colours is stands there.
 //! A `|` in texts is `¦` for Resolve. A note there that other programs would take for a line of the list gets an
 //! apostrophe before it. Deliberately absent: markers past midnight, where labels begin anew.
 
@@ -13,7 +14,7 @@ use crate::time::Frames;
 use crate::timeline::{Colour, Marker, Timeline};
 
 /// What lines of a list begin with, in the eyes of its readers.
-const LINES: [&str; 12] = [
+pub(crate) const LINES: [&str; 12] = [
     "TITLE:",
     "FCM",
     "AUD",
@@ -51,6 +52,9 @@ pub(super) fn resolve(timeline: &Timeline) -> Export {
     let why = "a bar begins a field, and a line must not look like another one";
     losses.extend(told::markers(Format::ResolveMarkers, &there, (Field::Name, why), |marker| bars(&marker.name)));
     losses.extend(told::markers(Format::ResolveMarkers, &there, (Field::Note, why), note));
+    let resolve =
+        |marker: &Marker| resolve_colour(marker.colour).trim_start_matches("ResolveColor").to_ascii_uppercase();
+    losses.extend(told::markers(Format::ResolveMarkers, &there, (Field::Colour, "Resolve has no orange"), resolve));
     Export { content: text.into_bytes(), losses }
 }
 
@@ -58,7 +62,7 @@ pub(super) fn resolve(timeline: &Timeline) -> Export {
 pub(super) fn avid(timeline: &Timeline) -> Export {
     let mut text = String::new();
     for marker in within_day(timeline) {
-        let (label, colour) = (timeline.label(marker.frame), marker.colour.as_str().to_ascii_lowercase());
+        let (label, colour) = (timeline.label(marker.frame), avid_colour(marker.colour).to_ascii_lowercase());
         let (name, note, length) = (flat(&marker.name), flat(&marker.note), marker.length.0);
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name}\t{label}\tV1\t{colour}\t{note}\t{length}\t\t{colour}");
@@ -69,6 +73,7 @@ pub(super) fn avid(timeline: &Timeline) -> Export {
     let why = "line ends and tabs are a space";
     losses.extend(told::markers(Format::AvidMarkers, &there, (Field::Name, why), |marker| flat(&marker.name)));
     losses.extend(told::markers(Format::AvidMarkers, &there, (Field::Note, why), |marker| flat(&marker.note)));
+    losses.extend(avid_colours(Format::AvidMarkers, &there));
     Export { content: text.into_bytes(), losses }
 }
 
@@ -92,9 +97,13 @@ fn bars(text: &str) -> String {
 /// A note as it may begin a line.
 fn note(marker: &Marker) -> String {
     let note = bars(&marker.note).trim_start().to_owned();
+    if looks_like_a_line(&note) { format!("'{note}") } else { note }
+}
+
+/// Whether a reader of lists would take a note for a line of another kind.
+pub(crate) fn looks_like_a_line(note: &str) -> bool {
     let sign = |letter: char| letter.is_numeric() || matches!(letter, '*' | '>');
-    let alike = note.starts_with(sign) || LINES.iter().any(|line| note.starts_with(line));
-    if alike { format!("'{note}") } else { note }
+    note.starts_with(sign) || LINES.iter().any(|line| note.starts_with(line))
 }
 
 fn resolve_colour(colour: Colour) -> &'static str {
@@ -104,7 +113,24 @@ fn resolve_colour(colour: Colour) -> &'static str {
         Colour::Green => "ResolveColorGreen",
         Colour::Cyan => "ResolveColorCyan",
         Colour::Blue => "ResolveColorBlue",
+        Colour::Orange => "ResolveColorSand",
+        Colour::Purple => "ResolveColorPurple",
     }
+}
+
+/// The word among Avid's eight, which edit decision lists share.
+pub(super) fn avid_colour(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Orange => "WHITE",
+        Colour::Purple => "MAGENTA",
+        known => known.as_str(),
+    }
+}
+
+/// The colours of markers that are not among Avid's eight.
+pub(super) fn avid_colours(format: Format, there: &[&Marker]) -> Vec<Loss> {
+    let why = "Avid's locators have neither orange nor purple";
+    told::markers(format, there, (Field::Colour, why), |marker| avid_colour(marker.colour).to_owned())
 }
 
 fn losses(timeline: &Timeline, format: Format) -> Vec<Loss> {

@@ -207,6 +207,8 @@ fn native(colour: Colour) -> u32 {
             Colour::Green => 0x0000_ff00,
             Colour::Cyan => 0x00ff_ff00,
             Colour::Blue => 0x00ff_0000,
+            Colour::Orange => 0x0000_7fff,
+            Colour::Purple => 0x00ff_007f,
         }
 }
 

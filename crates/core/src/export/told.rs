@@ -31,7 +31,7 @@ pub(super) fn title(timeline: &Timeline, format: Format, written: String, why: &
     (written != timeline.title).then(|| loss.written(written))
 }
 
-/// The names or notes of markers that are written otherwise. Where markers of one name differ in what is written, the
+/// The names, notes or colours of markers that are written otherwise. Where markers of one name differ in what is written, the
 /// loss says no more than that. Markers that are not in the file at all do not belong here.
 pub(super) fn markers(
     format: Format,
@@ -39,7 +39,11 @@ pub(super) fn markers(
     (field, why): (Field, &str),
     written: impl Fn(&Marker) -> String,
 ) -> Vec<Loss> {
-    let text = |marker: &Marker| if field == Field::Note { marker.note.clone() } else { marker.name.clone() };
+    let text = |marker: &Marker| match field {
+        Field::Note => marker.note.clone(),
+        Field::Colour => marker.colour.as_str().to_owned(),
+        _ => marker.name.clone(),
+    };
     let mut by_name = BTreeMap::<&str, BTreeSet<String>>::new();
     for marker in markers {
         by_name.entry(&marker.name).or_default().insert(written(marker));

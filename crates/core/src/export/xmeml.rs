@@ -334,6 +334,8 @@ impl<'a> Writer<'a> {
             Colour::Green => ([0, 255, 0], None),
             Colour::Cyan => ([0, 255, 255], Some(4_292_277_273)),
             Colour::Blue => ([0, 0, 255], Some(4_294_741_314)),
+            Colour::Orange => ([255, 127, 0], Some(4_280_578_025)),
+            Colour::Purple => ([127, 0, 255], Some(4_289_825_711)),
         };
         self.xml.open("color", &[]);
         self.xml.text("alpha", 0);

@@ -62,7 +62,7 @@ impl Faults {
         self.list.is_empty()
     }
 
-    fn into_list(mut self) -> Vec<ImportFault> {
+    pub(super) fn into_list(mut self) -> Vec<ImportFault> {
         if self.more > 0 {
             let place = Place::default();
             let found = format!("{} faults more", self.more);

@@ -3,7 +3,7 @@
 //! A dissolve begins where its incoming event does; it becomes a cut in its middle. Lists do not tell their rate:
 //! labels that the cut's rate does not have are refused.
 
-mod line;
+pub(super) mod line;
 
 use super::draft::{Draft, Laid};
 use super::{Clue, Place, Source, shown};
@@ -30,6 +30,14 @@ pub(super) fn read(text: &str, cut: &Timeline) -> Draft {
     }
     reader.close();
     reader.draft
+}
+
+/// A label; with colons only, as the last `FCM` line counts.
+pub(super) fn label(text: &str, rate: FrameRate, drop: Option<bool>) -> Result<Timecode, String> {
+    let drop = drop == Some(true) && rate.dropped_labels().is_some() && !text.contains([';', '.']);
+    let semicolon = text.rsplit_once(':').filter(|_| drop).map(|(head, frames)| format!("{head};{frames}"));
+    let text = semicolon.as_deref().unwrap_or(text);
+    Timecode::parse(text, rate).map_err(|wrong| shown(&wrong.to_string()))
 }
 
 struct Reader {
@@ -171,12 +179,8 @@ impl Reader {
         sound.then_some([(source_in, source_out), (record_in, record_out)])
     }
 
-    /// A label; with colons only, as the last `FCM` line counts.
     fn label(&self, text: &str) -> Result<Timecode, String> {
-        let drop = self.drop == Some(true) && self.rate.dropped_labels().is_some() && !text.contains([';', '.']);
-        let semicolon = text.rsplit_once(':').filter(|_| drop).map(|(head, frames)| format!("{head};{frames}"));
-        let text = semicolon.as_deref().unwrap_or(text);
-        Timecode::parse(text, self.rate).map_err(|wrong| shown(&wrong.to_string()))
+        label(text, self.rate, self.drop)
     }
 
     /// Takes over the open event, whose comments have all been read.

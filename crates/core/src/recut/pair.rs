@@ -4,6 +4,7 @@
 //! but for takes that are there very often, which are then taken in their order. Others of the same take have moved.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 
 use super::{Change, Wanted, signed};
 use crate::import::{Event, shown};
@@ -143,7 +144,8 @@ struct Pairs {
 impl Pairs {
     fn find(old: &[Part<'_>], new: &[Part<'_>]) -> Pairs {
         let mut pairs = Pairs { fates: vec![Fate::Gone; old.len()], origins: vec![Origin::None; new.len()] };
-        let mut kept = longest(old, new);
+        let [old_takes, new_takes] = [old, new].map(|parts| parts.iter().map(|part| part.take).collect::<Vec<_>>());
+        let mut kept = longest(&old_takes, &new_takes);
         prefer_exact(old, new, &mut kept);
         let mut turned: Vec<(usize, usize)> = kept.iter().map(|(a, b)| (*b, *a)).collect();
         prefer_exact(new, old, &mut turned);
@@ -298,20 +300,20 @@ impl Pairs {
     }
 }
 
-/// The longest row of clips of the same takes in the same order, as pairs of places.
-fn longest(old: &[Part<'_>], new: &[Part<'_>]) -> Vec<(usize, usize)> {
-    let mut places: HashMap<&TakeId, Vec<usize>> = HashMap::new();
-    for (b, part) in new.iter().enumerate() {
-        places.entry(part.take).or_default().push(b);
+/// The longest row of the same keys in the same order, as pairs of places.
+pub(crate) fn longest<K: Eq + Hash>(old: &[K], new: &[K]) -> Vec<(usize, usize)> {
+    let mut places: HashMap<&K, Vec<usize>> = HashMap::new();
+    for (b, key) in new.iter().enumerate() {
+        places.entry(key).or_default().push(b);
     }
-    let pairs: usize = old.iter().map(|part| places.get(part.take).map_or(0, Vec::len)).sum();
-    let mut met: HashMap<&TakeId, usize> = HashMap::new();
+    let pairs: usize = old.iter().map(|key| places.get(key).map_or(0, Vec::len)).sum();
+    let mut met: HashMap<&K, usize> = HashMap::new();
     // Each link is a pair and the link before it; `ends` has the best last link of each length.
     let mut links: Vec<(usize, usize, Option<usize>)> = Vec::new();
     let mut ends: Vec<usize> = Vec::new();
-    for (a, part) in old.iter().enumerate() {
-        let all = places.get(part.take).map_or(&[][..], Vec::as_slice);
-        let nth = met.entry(part.take).or_default();
+    for (a, key) in old.iter().enumerate() {
+        let all = places.get(key).map_or(&[][..], Vec::as_slice);
+        let nth = met.entry(key).or_default();
         let some = if pairs > MOST_PAIRS { all.get(*nth..=*nth).unwrap_or_default() } else { all };
         *nth += 1;
         for b in some.iter().rev() {

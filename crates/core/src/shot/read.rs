@@ -30,6 +30,7 @@ pub(super) fn read_list(node: Node) -> Draft {
         })
         .unwrap_or(FrameRate::FPS_24);
     let reel = table.integer("reel", 1..=99).unwrap_or(1);
+    let rights = table.text("rights").map_or_else(String::new, |(text, _)| text);
     let start = table.parsed("start_timecode", "list.start_timecode", "HH:MM:SS:FF at the list's frame rate", |text| {
         Timecode::parse(text, frame_rate).ok()
     });
@@ -41,7 +42,11 @@ pub(super) fn read_list(node: Node) -> Draft {
     // Keys are asked for in an order of their own; only TOML tells lines.
     shot_faults.iter_mut().chain([&mut faults]).for_each(|faults| faults.sort_by_key(|fault| fault.line));
     let start = start.expect("01:00:00:00 exists at every rate");
-    Draft { list: ShotList { title, frame_rate, frame_rate_line, start, reel, budget, shots }, faults, shot_faults }
+    Draft {
+        list: ShotList { title, frame_rate, frame_rate_line, start, reel, rights, budget, shots },
+        faults,
+        shot_faults,
+    }
 }
 
 fn read_render_table(list: &mut TableReader<'_>) -> RenderSettings {
@@ -143,6 +148,7 @@ fn read_shot(node: Node, place: Place, render: &RenderSettings, faults: &mut Vec
         character: table.text("character").map(|(text, _)| text),
         line: table.text("line").map(|(text, _)| text),
         language: table.text("language").map(|(text, _)| text),
+        rights: table.text("rights").map(|(text, _)| text),
         seed: table.integer("seed", 0..=i32::MAX.unsigned_abs()),
         retry: read_retry(&mut table),
         draft: None,

@@ -1,6 +1,6 @@
 //! Places in a cut that people should look at.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cue::Cue;
 use crate::time::Frames;
@@ -38,8 +38,8 @@ impl Marker {
     }
 }
 
-/// A marker's colour: those that every form knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// A marker's colour. Forms that do not know one write the nearest that they have, and say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Colour {
     /// Red: a cue of priority 1.
@@ -50,15 +50,20 @@ pub enum Colour {
     Green,
     /// Cyan: a finding.
     Cyan,
-    /// Blue: an edit.
+    /// Blue: an edit, or a shot that is what it was.
     Blue,
+    /// Orange: a shot that is new.
+    Orange,
+    /// Purple: a shot that was rendered anew.
+    Purple,
 }
 
 impl Colour {
     /// All of them.
-    pub const ALL: [Colour; 5] = [Colour::Red, Colour::Yellow, Colour::Green, Colour::Cyan, Colour::Blue];
+    pub const ALL: [Colour; 7] =
+        [Colour::Red, Colour::Yellow, Colour::Green, Colour::Cyan, Colour::Blue, Colour::Orange, Colour::Purple];
 
-    /// The word in capitals, which edit decision lists and OpenTimelineIO share.
+    /// The word in capitals, as OpenTimelineIO has it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,6 +72,8 @@ impl Colour {
             Colour::Green => "GREEN",
             Colour::Cyan => "CYAN",
             Colour::Blue => "BLUE",
+            Colour::Orange => "ORANGE",
+            Colour::Purple => "PURPLE",
         }
     }
 }

@@ -64,9 +64,7 @@ pub(super) fn shown_frames(
     window: Window,
 ) -> Result<(u64, u64), MediaError> {
     let mut earliest = i128::MAX;
-    let mut offsets =
-        Runs { table: ctts, rows: ctts.map_or(Ok(0), |ctts| ctts.count(4, 8))?, next: 0, left: 0, value: 0 };
-    let mut steps = Runs { table: Some(stts), rows: stts.count(4, 8)?, next: 0, left: 0, value: 0 };
+    let (mut offsets, mut steps) = (Runs::of(ctts)?, Runs::of(Some(stts))?);
     let (mut at, mut found): (i128, u64) = (0, 0);
     for _ in 0..most {
         let Some(step) = steps.next()? else { break };
@@ -81,7 +79,7 @@ pub(super) fn shown_frames(
 }
 
 /// The values of a table of runs (a count and a value a row), one a sample.
-struct Runs<'a> {
+pub(crate) struct Runs<'a> {
     table: Option<Atom<'a>>,
     rows: usize,
     next: usize,
@@ -89,8 +87,14 @@ struct Runs<'a> {
     value: u32,
 }
 
-impl Runs<'_> {
-    fn next(&mut self) -> Result<Option<u32>, MediaError> {
+impl<'a> Runs<'a> {
+    /// Begins at the table's first row; a table that is not there has no values.
+    pub(crate) fn of(table: Option<Atom<'a>>) -> Result<Runs<'a>, MediaError> {
+        Ok(Runs { table, rows: table.map_or(Ok(0), |table| table.count(4, 8))?, next: 0, left: 0, value: 0 })
+    }
+
+    /// The value of the next sample.
+    pub(crate) fn next(&mut self) -> Result<Option<u32>, MediaError> {
         let Some(table) = self.table else { return Ok(None) };
         while self.left == 0 {
             if self.next >= self.rows {

@@ -27,6 +27,8 @@ COLOURS = {
     (0, 65535, 0): "GREEN",
     (0, 65535, 65535): "CYAN",
     (0, 0, 65535): "BLUE",
+    (65535, 0, 65535): "MAGENTA",
+    (65535, 65535, 65535): "WHITE",
 }
 ROOT, KIND = "B3B398A5-1C90-11D4-8053-080036210804", "0D010201-0200-0000-060E-2B3403020101"
 CLIP = {"name", "track", "source", "available", "record", "reel", "link", "lane", "channels"}

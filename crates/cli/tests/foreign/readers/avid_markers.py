@@ -5,7 +5,7 @@ import csv
 from readers import Reader
 from readers.labels import frame
 
-COLOURS = {"red", "yellow", "green", "cyan", "blue"}
+COLOURS = {"red", "yellow", "green", "cyan", "blue", "magenta", "white"}
 SEES = {"marker": {"name", "frame", "length", "note", "colour"}}
 
 

@@ -12,7 +12,15 @@ import rpp
 from readers import Reader
 
 TRACKS = {"clip sound": "MIX", "DX estimated": "DX", "ME estimated": "ME", "REF laid": "REF"}
-COLOURS = {0xFF0000: "RED", 0xFFFF00: "YELLOW", 0x00FF00: "GREEN", 0x00FFFF: "CYAN", 0x0000FF: "BLUE"}
+COLOURS = {
+    0xFF0000: "RED",
+    0xFFFF00: "YELLOW",
+    0x00FF00: "GREEN",
+    0x00FFFF: "CYAN",
+    0x0000FF: "BLUE",
+    0xFF7F00: "ORANGE",
+    0x7F00FF: "PURPLE",
+}
 PROVENANCE = ["provider", "model", "prompt", "seed", "request_id", "cost", "reason", "sha256"]
 SEES = {
     "cut": {"name", "start", "rate", "drop"},

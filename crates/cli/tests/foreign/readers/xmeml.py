@@ -17,6 +17,8 @@ COLOURS = {
     (0, 255, 0): "GREEN",
     (0, 255, 255): "CYAN",
     (0, 0, 255): "BLUE",
+    (255, 127, 0): "ORANGE",
+    (127, 0, 255): "PURPLE",
 }
 COMMENTS = {
     "mastercomment1": "provider",

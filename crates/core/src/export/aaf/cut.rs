@@ -138,7 +138,7 @@ fn marker<'a>(cut: &Cut<'_>, marker: &Marker) -> Object<'a> {
 
 const INT32: &str = "01010700-0000-0000-060e-2b3401040101";
 
-/// Avid's word, and what it looks like.
+/// Avid's word, and what it looks like; its markers have neither orange nor purple (`markers::avid_colour`).
 fn colour(colour: Colour) -> (&'static str, [u16; 3]) {
     const FULL: u16 = u16::MAX;
     match colour {
@@ -147,5 +147,7 @@ fn colour(colour: Colour) -> (&'static str, [u16; 3]) {
         Colour::Green => ("Green", [0, FULL, 0]),
         Colour::Cyan => ("Cyan", [0, FULL, FULL]),
         Colour::Blue => ("Blue", [0, 0, FULL]),
+        Colour::Orange => ("White", [FULL, FULL, FULL]),
+        Colour::Purple => ("Magenta", [FULL, 0, FULL]),
     }
 }

@@ -2,7 +2,7 @@
 
 /// What a line is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(in crate::import) enum Line<'a> {
     Title(&'a str),
     /// The way of counting from here on: whether drop-frame.
     Counting(bool),
@@ -20,15 +20,15 @@ pub(super) enum Line<'a> {
 
 /// A line of an event, fields as they stand.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct EventLine<'a> {
-    pub(super) number: &'a str,
-    pub(super) reel: String,
-    pub(super) channels: &'a str,
-    pub(super) transition: &'a str,
+pub(in crate::import) struct EventLine<'a> {
+    pub(in crate::import) number: &'a str,
+    pub(in crate::import) reel: String,
+    pub(in crate::import) channels: &'a str,
+    pub(in crate::import) transition: &'a str,
     /// Frames of a transition.
-    pub(super) operand: Option<&'a str>,
+    pub(in crate::import) operand: Option<&'a str>,
     /// Source in and out, record in and out.
-    pub(super) times: [&'a str; 4],
+    pub(in crate::import) times: [&'a str; 4],
 }
 
 /// Comments that name something.
@@ -43,7 +43,7 @@ const KEYS: [&str; 8] = [
     "OTIO REFERENCE FROM",
 ];
 
-pub(super) fn parse(line: &str) -> Line<'_> {
+pub(in crate::import) fn parse(line: &str) -> Line<'_> {
     let line = line.trim();
     if let Some(title) = line.strip_prefix("TITLE:") {
         return Line::Title(title.trim());
@@ -94,14 +94,14 @@ fn is_time(text: &str) -> bool {
 
 /// What a channel field names.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Channels {
+pub(in crate::import) struct Channels {
     /// The number of the picture track.
-    pub(super) picture: Option<u32>,
-    pub(super) sound: bool,
+    pub(in crate::import) picture: Option<u32>,
+    pub(in crate::import) sound: bool,
 }
 
 /// Reads `V`, `V2`, `B`, `A2`, `AA/V`, `VA1A2`, `NONE`; `None` where it is none of those.
-pub(super) fn channels(field: &str) -> Option<Channels> {
+pub(in crate::import) fn channels(field: &str) -> Option<Channels> {
     let mut found = Channels::default();
     if matches!(field, "B" | "NONE") {
         return Some(Channels { picture: (field == "B").then_some(1), sound: true });
