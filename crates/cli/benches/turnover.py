@@ -6,13 +6,12 @@ Both scripts make the same files of the same size, with the same codecs and pres
 DNxHR with PCM and as H.264 with AAC, a still, the two sides of its stem, and the reel of all shots with leader, pops and
 tail in both forms. The plain one runs ffmpeg once for each file; the frugal one decodes each shot once for both forms
 and lays the reel out of what was encoded by stream copy. What ffmpeg cannot do (timelines, report, history, manifest) is
-in seedpost's whole time too. Prints the stages, both ratios and the peak memory. Needs 4 GB of room in the temporary
+in seedpost's whole time too. Prints the stages, both ratios and the peak memory of the program and its workers together. Needs 4 GB of room in the temporary
 folder, and a font for ffmpeg's drawtext (fontconfig's choice).
 """
 
 import json
 import os
-import resource
 import shlex
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from takes import Simulator, require
+from takes import Simulator, peak_mib, require
 
 SHOTS = 60
 FRAMES = 96
@@ -71,12 +70,26 @@ def make_clip(folder):
 
 def turnover(program, shots):
     command = [program, "turnover", str(shots), "--json", "--progress", "none"]
-    begin = time.perf_counter()
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    seconds = time.perf_counter() - begin
-    # The largest of the programs that ran so far: its worker's peak is in it.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return seconds, json.loads(out)["stages"], peak
+    with tempfile.TemporaryFile("w+") as out:
+        begin = time.perf_counter()
+        child = subprocess.Popen(command, stdout=out)
+        peak = 0
+        while child.poll() is None:
+            peak = max(peak, sum(peak_mib(pid) for pid in family(child.pid)))
+            time.sleep(0.1)
+        seconds = time.perf_counter() - begin
+        require(child.returncode == 0, f"the turnover ended with {child.returncode}")
+        out.seek(0)
+        return seconds, json.load(out)["stages"], peak
+
+
+def family(pid):
+    """A program and its workers."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    try:
+        return [pid, *(int(child) for task in tasks for child in task.read_text().split())]
+    except OSError:
+        return [pid]
 
 
 def script(project, out, frugal):

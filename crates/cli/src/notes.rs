@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::output::{Exit, Failure, note, say, table};
 use crate::package::read_manifest;
 use crate::project::{Project, write_whole};
-use crate::recut::numbered;
+use crate::recut::put_aside;
 
 const SCHEMA: &str = "seedpost.notes/1";
 /// The largest that is read, in bytes.
@@ -92,12 +92,7 @@ impl Notes {
 
     /// Renames them, so that there are none. Whether there were any.
     pub(crate) fn put_aside(project: &Project) -> Result<bool, Failure> {
-        let path = Notes::path(project);
-        if !path.exists() {
-            return Ok(false);
-        }
-        fs::rename(&path, numbered(&path)).map_err(|error| Failure::disk("put aside", &path, &error))?;
-        Ok(true)
+        put_aside(&Notes::path(project))
     }
 
     /// Takes over the markers of a list, but for those that the cut makes of itself and those that are kept already.

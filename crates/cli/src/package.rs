@@ -84,8 +84,6 @@ pub(crate) struct Package {
     pub(crate) manifest: Manifest,
     /// Whether it was made now; else nothing has changed since.
     pub(crate) is_new: bool,
-    /// Forms that could not be written, and why.
-    pub(crate) refused: Vec<String>,
     /// Milliseconds that each stage took.
     pub(crate) stages: Vec<(&'static str, u64)>,
 }
@@ -112,21 +110,15 @@ pub(crate) fn make(
         let standing = folder.join(package_name(&title, version));
         maker.manifest.reasons = reasons(&before.made_of, &maker.manifest.made_of);
         if maker.manifest.reasons.is_empty() && version == last && is_whole(&standing, &before) {
-            return Ok(Package {
-                folder: standing,
-                manifest: before,
-                is_new: false,
-                refused: Vec::new(),
-                stages: Vec::new(),
-            });
+            return Ok(Package { folder: standing, manifest: before, is_new: false, stages: Vec::new() });
         }
         let skipped = versions.iter().filter(|other| **other > version).map(|other| package_name(&title, *other));
         skipped.for_each(|name| {
             note(format_args!("warning: {name} has no manifest; changes are told since version {version}"))
         });
         if maker.manifest.reasons.is_empty() {
-            let damaged = format!("{} is no longer what was made", package_name(&title, version));
-            maker.manifest.reasons.push(damaged);
+            let is = if version == last { "is no longer what was made" } else { "has no manifest" };
+            maker.manifest.reasons.push(format!("{} {is}", package_name(&title, last)));
         }
         maker.manifest.changes = seedpost_core::turnover::changes(&before.clips, &maker.manifest.clips);
         maker.manifest.changed_since = Some(version);
@@ -144,8 +136,8 @@ pub(crate) fn make(
     fs::set_permissions(draft.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .map_err(|error| Failure::disk("open", draft.path(), &error))?;
     fs::rename(draft.path(), &package).map_err(|error| Failure::disk("make", &package, &error))?;
-    let Maker { manifest, refused, stages, .. } = maker;
-    Ok(Package { folder: package, manifest, is_new: true, refused, stages })
+    let Maker { manifest, stages, .. } = maker;
+    Ok(Package { folder: package, manifest, is_new: true, stages })
 }
 
 /// What a package is made with, and what came of it so far.
@@ -162,7 +154,6 @@ struct Maker<'a> {
     style: Style,
     bar: Bar,
     manifest: Manifest,
-    refused: Vec<String>,
     /// Paths of the package that were written.
     paths: BTreeSet<String>,
     /// Those that were hashed.
@@ -193,6 +184,7 @@ impl<'a> Maker<'a> {
             changed_since: None,
             model_audio: Vec::new(),
             losses: Vec::new(),
+            refused: Vec::new(),
             files: Vec::new(),
         };
         Maker {
@@ -206,7 +198,6 @@ impl<'a> Maker<'a> {
             style,
             bar: Bar::new(style),
             manifest,
-            refused: Vec::new(),
             paths: BTreeSet::new(),
             hashed: Vec::new(),
             stages: Vec::new(),
@@ -332,7 +323,7 @@ impl<'a> Maker<'a> {
                 Err(refusal) => {
                     note(format_args!("warning: not in the package: {refusal}"));
                     note(format_args!("  fix: {}", refusal.fix));
-                    self.refused.push(refusal.to_string());
+                    self.manifest.refused.push(refusal.to_string());
                 }
             }
         }

@@ -93,12 +93,7 @@ impl Recut {
 
     /// Renames the one that stands, so that the list's order counts again. Whether there was one.
     pub(crate) fn put_aside(project: &Project) -> Result<bool, Failure> {
-        let path = Recut::path(project);
-        if !path.exists() {
-            return Ok(false);
-        }
-        fs::rename(&path, numbered(&path)).map_err(|error| Failure::disk("put aside", &path, &error))?;
-        Ok(true)
+        put_aside(&Recut::path(project))
     }
 
     /// The takes of the list's cut where the editor has them; what was done is marked in blue.
@@ -152,8 +147,17 @@ impl Recut {
     }
 }
 
+/// Renames a file, so that there is none. Whether there was one.
+pub(crate) fn put_aside(path: &Path) -> Result<bool, Failure> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    fs::rename(path, numbered(path)).map_err(|error| Failure::disk("put aside", path, &error))?;
+    Ok(true)
+}
+
 /// `cut-001.json` of `cut.json` and so on: the first that is free.
-pub(crate) fn numbered(path: &Path) -> PathBuf {
+fn numbered(path: &Path) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut names = (1..).map(|number: u64| path.with_file_name(format!("{stem}-{number:03}.json")));
     names.find(|name| !name.exists()).unwrap_or_else(|| path.with_extension("old"))

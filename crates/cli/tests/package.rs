@@ -82,6 +82,8 @@ fn a_new_version_says_why_and_none_is_made_twice() {
     let (code, _, err) = run(&demo.root, &["turnover", "--reference", "none"]);
     assert_eq!(code, 0, "{err}");
     assert!(err.contains("Kitchen_at_seven_v004 has no manifest; changes are told since version 3"), "{err}");
+    let reasons = manifest(&demo.root.join("turnover/Kitchen_at_seven_v005"))["reasons"].clone();
+    assert_eq!(reasons, Value::from(vec!["Kitchen_at_seven_v004 has no manifest"]));
     fs::create_dir(demo.root.join("turnover/Kitchen_at_seven_v4294967295")).unwrap();
     let (code, _, err) = run(&demo.root, &["turnover"]);
     assert_eq!((code, err.contains("is the highest version that can be")), (2, true), "{err}");

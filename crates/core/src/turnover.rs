@@ -55,6 +55,9 @@ pub struct Manifest {
     pub model_audio: Vec<ModelAudio>,
     /// What each timeline file could not carry.
     pub losses: Vec<Loss>,
+    /// Forms that could not be written, and why.
+    #[serde(default)]
+    pub refused: Vec<String>,
     /// Every file of the package but this one and those of `ascmhl/`, by path.
     pub files: Vec<ManifestFile>,
 }

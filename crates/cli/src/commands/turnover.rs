@@ -26,14 +26,14 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
     let finished = selected(&project, None)?;
     let cut: Cut = cut(&project, &finished, own_media(&project))?;
     let package = package::make(&project, &cut, &finished, arguments.wishes, style)?;
-    let Package { folder, manifest, is_new, refused, stages } = package;
+    let Package { folder, manifest, is_new, stages } = package;
     if json {
         let stages: Vec<Value> = stages.iter().map(|(stage, ms)| json!({ "stage": stage, "ms": ms })).collect();
         result_json_as(
             "seedpost.turnover/3",
             json!({
                 "package": shown(&folder), "new": is_new, "clips": manifest.clips.len(), "missing": names(&cut.missing), "reasons": manifest.reasons,
-                "refused": refused, "losses": manifest.losses, "changes": manifest.changes, "stages": stages,
+                "refused": manifest.refused, "losses": manifest.losses, "changes": manifest.changes, "stages": stages,
             }),
         );
     } else {
@@ -55,5 +55,5 @@ pub(super) fn run(arguments: &Arguments, json: bool, style: Style) -> Result<Exi
         }
     }
     let exit = tell_missing(&cut.missing);
-    Ok(if refused.is_empty() { exit } else { Exit::Partly })
+    Ok(if manifest.refused.is_empty() { exit } else { Exit::Partly })
 }
