@@ -1,13 +1,14 @@
 # make demo    the main job, offline: four shots become a turnover package in demo/
 # make test    every test and every lint
+# make chaos   300 takes by three workers, and accidents all the time; TAKES=300, SEEDPOST_SEED has the same ones again
 # make fuzz    any bytes at the readers, SECONDS=600 each; needs nightly and cargo-fuzz
 # make bench   the speed of seedpost against ffmpeg and against waiting, as ratios
 # make lint    formatting, clippy, rustdoc, licences
 # make deps    installs the Debian packages that are missing
 
-PACKAGES = build-essential chromium chromium-driver clang curl ffmpeg gstreamer1.0-plugins-good gstreamer1.0-tools imagemagick libavcodec-dev \
+PACKAGES = build-essential chromium chromium-driver clang curl faketime ffmpeg gstreamer1.0-plugins-good gstreamer1.0-tools imagemagick libavcodec-dev \
            libavformat-dev libavutil-dev libclang-dev libimage-exiftool-perl libsox-fmt-mp3 libswresample-dev libswscale-dev mediainfo pkg-config \
-           python3 python3-venv sox
+           postgresql python3 python3-venv sox
 CARGO ?= cargo
 PYTHON = .venv/bin/python
 FOREIGN = crates/cli/tests/foreign
@@ -15,7 +16,7 @@ CLIPS = .venv/clips/made
 NODE_MODULES = $(FOREIGN)/node_modules/.package-lock.json
 RELEASE = target/release/seedpost
 
-.PHONY: demo test bench fuzz lint deps
+.PHONY: demo test bench chaos fuzz lint deps
 
 demo: deps
 	$(CARGO) build --release --locked --package seedpost-cli
@@ -44,9 +45,16 @@ bench: deps $(PYTHON)
 	python3 crates/cli/benches/sound.py $(RELEASE) target/release/examples/ears
 	python3 crates/cli/benches/assets.py $(RELEASE)
 	python3 crates/cli/benches/takes.py $(RELEASE)
+	$(CARGO) build --release --locked --package seedpost-render --example ledger
+	python3 crates/cli/benches/ledger.py $(RELEASE) target/release/examples/ledger
 	$(CARGO) build --release --locked --package seedpost-core --example exports
 	python3 crates/cli/benches/exports.py target/release/examples/exports $(PYTHON)
 	python3 crates/cli/benches/turnover.py $(RELEASE)
+
+TAKES = 300
+
+chaos: deps
+	SEEDPOST_CHAOS=$(TAKES) $(CARGO) test --locked --package seedpost-cli --test chaos -- --nocapture
 
 SECONDS = 600
 

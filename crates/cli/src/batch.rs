@@ -13,7 +13,7 @@ use seedpost_core::job::{Event, Phase, Take};
 use seedpost_core::shot::{ProviderName, ShotId, TakeId};
 use seedpost_render::ledger::Ledger;
 use seedpost_render::provider::Upload;
-use seedpost_render::runner::{Input, Manner, Outcome, Request, Runner, Work, settle, unbilled};
+use seedpost_render::runner::{Input, Manner, Notice, Outcome, Request, Runner, Work, settle, unbilled};
 use tokio::sync::{mpsc, watch};
 
 use crate::door::{self, Door, Way};
@@ -23,9 +23,10 @@ use crate::prepare::{Desk, Prepared, keeps_drafts};
 use crate::progress::{Progress, Style};
 use crate::project::{Project, digest, ledger_failure, with_worker, write_by_name};
 use crate::webhook::{wakes, webhook_urls};
+use crate::workers::{Following, Workers};
 
 /// The largest clip that is fetched, in bytes.
-const MAX_CLIP: u64 = 1 << 30;
+pub(crate) const MAX_CLIP: u64 = 1 << 30;
 /// How many takes one question to a bill may name.
 const MAX_BILLED: usize = 500;
 
@@ -33,6 +34,8 @@ const MAX_BILLED: usize = 500;
 pub(crate) struct Batch<'p> {
     pub(crate) project: &'p Project,
     pub(crate) ledger: Ledger,
+    /// Who renders, where this program does not.
+    pub(crate) workers: Option<Workers>,
     pub(crate) concurrency: usize,
     pub(crate) patience: Duration,
     pub(crate) follow: bool,
@@ -68,6 +71,12 @@ impl<'p> Batch<'p> {
         let mut outcomes: Vec<(TakeId, Outcome)> = Vec::new();
         let mut touched = BTreeSet::new();
         warn_of_changes(desk, &takes);
+        outcomes.extend(self.bring(&takes).await);
+        if let Some(workers) = &self.workers {
+            let waits = |take: &Take| matches!(take.phase, Phase::Ready { .. });
+            let waiting = takes.iter().filter(|(_, take)| waits(take)).map(|(id, _)| id.clone());
+            workers.take_back(waiting.collect()).await?;
+        }
         while !*self.stop.borrow() {
             self.plan_retries(desk, &mut takes).await?;
             if self.plan_due(desk, &takes, &touched).await? {
@@ -79,24 +88,56 @@ impl<'p> Batch<'p> {
             }
             touched.extend(errands.iter().map(|errand| errand.work.take.clone()));
             let ways: BTreeSet<Way> = errands.iter().map(|errand| errand.way.clone()).collect();
-            // Before anything is paid for, so that a missing key is told first.
-            for way in &ways {
+            // Before anything is paid for, so that a missing key is told first. Workers have keys of their own.
+            for way in ways.iter().filter(|_| self.workers.is_none()) {
                 self.open(way).await;
             }
             let (errands, refused) = self.approve(errands);
             outcomes.extend(refused);
-            for way in &ways {
-                let works: Vec<Work> =
-                    errands.iter().filter(|errand| errand.way == *way).map(|errand| errand.work.clone()).collect();
-                let Some(door) = self.door(way).filter(|_| !works.is_empty()) else { continue };
-                outcomes.extend(self.through(&door, works).await);
-            }
+            outcomes.extend(self.send(errands, &ways).await?);
             takes = self.takes().await?;
             self.read_bills(ways, &mut takes).await?;
         }
         self.refuse_if_nothing_opened(&outcomes)?;
         self.read_late_bills(&mut takes).await?;
         Ok((outcomes, takes))
+    }
+
+    /// Has takes rendered, by workers or by this program, door by door.
+    async fn send(&self, errands: Vec<Errand>, ways: &BTreeSet<Way>) -> Result<Vec<(TakeId, Outcome)>, Failure> {
+        if let Some(workers) = &self.workers {
+            let works = errands.into_iter().map(|errand| (errand.way.provider, errand.work)).collect();
+            return self
+                .watched(async |notices| {
+                    let (patience, stop) = (self.patience, self.stop.clone());
+                    workers.through(works, &Following { ledger: &self.ledger, patience, stop, notices }).await
+                })
+                .await;
+        }
+        let mut outcomes = Vec::new();
+        for way in ways {
+            let works: Vec<Work> =
+                errands.iter().filter(|errand| errand.way == *way).map(|errand| errand.work.clone()).collect();
+            let Some(door) = self.door(way).filter(|_| !works.is_empty()) else { continue };
+            outcomes.extend(
+                self.watched(async |notices| {
+                    let (provider, manner) = (door.provider.as_ref(), self.manner(&door));
+                    Runner::new(&self.ledger, provider, manner, self.stop.clone(), notices).run(works).await
+                })
+                .await,
+            );
+        }
+        Ok(outcomes)
+    }
+
+    /// Brings the clips that workers have made since the last run.
+    async fn bring(&self, takes: &Takes) -> Vec<(TakeId, Outcome)> {
+        let Some(workers) = &self.workers else { return Vec::new() };
+        let made = takes.iter().filter_map(|(id, take)| match &take.phase {
+            Phase::Done(_) => Some((id.clone(), self.project.clip(id), take.clone())),
+            _ => None,
+        });
+        workers.bring(made.filter(|(_, clip, _)| !clip.exists()).collect()).await
     }
 
     /// Asks fal for bills that were not there yet when their jobs ended, of takes that nothing else is to be done for.
@@ -106,9 +147,16 @@ impl<'p> Batch<'p> {
         let mut ways: BTreeSet<Way> = open.map(|take| Way::of(&take.plan)).collect();
         ways.retain(|way| !self.doors.borrow().contains_key(way));
         for way in &ways {
-            if let Ok(door) = door::open(self.project, way).await {
+            if let Ok(door) = door::open_for(self.project, way).await {
                 self.doors.borrow_mut().insert(way.clone(), Ok(Arc::new(door)));
             }
+        }
+        if let Some(workers) = &self.workers {
+            let open = |take: &Take| rests(take) && unbilled(take).next().is_some();
+            let shut = |take: &Take| self.door(&Way::of(&take.plan)).is_none() && open(take);
+            let shut = takes.iter().filter(|(_, take)| take.plan.provider == ProviderName::Fal && shut(take));
+            let ids = shut.map(|(id, take)| (id.clone(), take.plan.provider)).take(MAX_BILLED).collect();
+            workers.ask_for_bills(ids).await?;
         }
         self.read_bills(ways, takes).await
     }
@@ -122,12 +170,13 @@ impl<'p> Batch<'p> {
             max_clip: MAX_CLIP,
             wakes: webhook_urls(self.project).map(|_| Arc::new(wakes(self.project))),
             slots: door.slots.clone(),
+            room: None,
         }
     }
 
     async fn open(&self, way: &Way) {
         if !self.doors.borrow().contains_key(way) {
-            let door = door::open(self.project, way).await.map(Arc::new);
+            let door = door::open_for(self.project, way).await.map(Arc::new);
             self.doors.borrow_mut().insert(way.clone(), door);
         }
     }
@@ -224,7 +273,11 @@ impl<'p> Batch<'p> {
 
     fn errand(&self, id: TakeId, take: &Take, request: Option<Request>) -> Errand {
         let price = if request.is_some() { take.plan.estimate } else { Usd::ZERO };
-        Errand { way: Way::of(&take.plan), work: Work { clip: self.project.clip(&id), take: id, request }, price }
+        Errand {
+            way: Way::of(&take.plan),
+            work: Work { clip: self.project.clip(&id), take: id, request, shelf: None },
+            price,
+        }
     }
 
     /// Plans takes that are new, and those that changed or failed and may be sent again; answers whether there were
@@ -250,12 +303,11 @@ impl<'p> Batch<'p> {
         Ok(any)
     }
 
-    async fn through(&self, door: &Door, works: Vec<Work>) -> Vec<(TakeId, Outcome)> {
+    /// Shows what work has to tell while it goes on.
+    async fn watched<T>(&self, work: impl AsyncFnOnce(mpsc::UnboundedSender<Notice>) -> T) -> T {
         let (notices, mut watched) = mpsc::unbounded_channel();
-        let manner = self.manner(door);
-        let runner = Runner::new(&self.ledger, door.provider.as_ref(), manner, self.stop.clone(), notices);
         let mut progress = Progress::new(self.style);
-        let mut work = Box::pin(runner.run(works));
+        let mut work = Box::pin(work(notices));
         let outcomes = loop {
             tokio::select! {
                 outcomes = &mut work => break outcomes,

@@ -18,6 +18,8 @@ mod lane;
 
 mod layback;
 
+mod ledger;
+
 mod plan;
 
 mod probe;
@@ -42,11 +44,14 @@ mod turnover;
 
 mod verify;
 
+mod worker;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use seedpost_core::shot::ProviderName;
 
+use crate::books;
 use crate::output::{Exit, Failure};
 use crate::progress::Style;
 use crate::project::Project;
@@ -54,6 +59,8 @@ use crate::project::Project;
 const EXAMPLE: &str = "Example:\n  seedpost check shots.toml && seedpost plan shots.toml\n  seedpost run shots.toml && seedpost turnover shots.toml\n\nExit codes:\n  0 done · 2 usage · 3 shot list or assets invalid · 4 delivered media fail the spec · 5 budget refused\n  6 provider refused or unreachable · 7 a payment is unknown and waits for a person\n  8 some shots failed, the rest are done\n  10 files of a package are missing · 11 changed · 21 new · 31 its history was edited\n  70 internal · 130 stopped by Ctrl-C";
 
 const SERVE: &str = "Example:\n  seedpost serve shots.toml --public-url https://hooks.example.com/seedpost &\n  seedpost run shots.toml\n\nA webhook only wakes a poll: `run` always polls too, so nothing is lost where none arrives.\n\nIt speaks plain HTTP. Put a proxy with TLS before it that takes the public path off, such as nginx:\n  location /seedpost/ { proxy_pass http://127.0.0.1:8787/; }\nor Caddy:\n  handle_path /seedpost/* { reverse_proxy 127.0.0.1:8787 }";
+
+const WORKER: &str = "Example:\n  FAL_KEY=… seedpost worker --ledger postgres://post@db/kitchen --store s3://post/kitchen --metrics 127.0.0.1:9464\n\nStart as many as you like, on as many machines. Keys are those of the worker's environment, or of `.env` in its folder.\nSIGTERM or Ctrl-C ends it: it finishes the steps that it has begun, and gives the rest back.";
 
 /// From AI-rendered shots to a turnover package: check, render, strip or keep the sound, hand over.
 #[derive(Debug, Parser)]
@@ -65,6 +72,9 @@ pub(crate) struct Cli {
     /// How progress is shown on standard error.
     #[arg(long, global = true, value_enum, default_value = "auto")]
     pub(crate) progress: Style,
+    /// The ledger that machines share: postgres://user@host/database. Absent: SEEDPOST_LEDGER, else the project's own file.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) ledger: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -91,9 +101,14 @@ enum Command {
     Run(run::Arguments),
     /// Show where each take stands and what it cost.
     #[command(
-        after_help = "Example:\n  seedpost status shots.toml\n  seedpost status shots.toml --unusable --json > claim.json\n  seedpost status shots.toml --hosts"
+        after_help = "Example:\n  seedpost status shots.toml\n  seedpost status shots.toml --unusable --json > claim.json\n  seedpost status shots.toml --hosts\n  seedpost run shots.toml & seedpost status shots.toml --watch"
     )]
     Status(status::Arguments),
+    /// Read the record of takes and payments: as lines of JSON, or to see whether it adds up.
+    #[command(
+        after_help = "Example:\n  seedpost ledger verify shots.toml\n  seedpost ledger export shots.toml --out ledger.jsonl"
+    )]
+    Ledger(ledger::Arguments),
     /// Settle a take whose payment is unknown.
     #[command(
         after_help = "Example:\n  seedpost resolve SC010_SH020_T01                        (shows what is known and found, and asks)\n  seedpost resolve SC010_SH020_T01 --charged REQUEST_ID\n  seedpost resolve SC010_SH020_T01 --not-charged\n  seedpost resolve SC010_SH020_T01 --given-up"
@@ -155,6 +170,9 @@ enum Command {
     /// Receive providers' webhooks, so that `run` asks the moment a clip is ready.
     #[command(after_help = SERVE)]
     Serve(serve::Arguments),
+    /// Render takes of a ledger that machines share, until it is ended.
+    #[command(after_help = WORKER)]
+    Worker(worker::Arguments),
     /// Run the offline stand-in for the providers until it is ended.
     #[command(
         after_help = "Example:\n  seedpost simulator --listen 127.0.0.1:0\n  SEEDPOST_SIMULATOR_URL=http://127.0.0.1:40001 seedpost run shots.toml"
@@ -189,12 +207,14 @@ fn provider(text: &str) -> Result<ProviderName, String> {
 /// Carries out a command.
 pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
     let json = cli.json;
+    books::choose(cli.ledger);
     match cli.command {
         Command::Check(arguments) => check::run(&arguments, json, cli.progress),
         Command::Conform(arguments) => conform::run(&arguments, json, cli.progress),
         Command::Plan(list) => plan::run(&list, json),
         Command::Run(arguments) => run::run(&arguments, json, cli.progress),
         Command::Status(arguments) => status::run(&arguments, json),
+        Command::Ledger(arguments) => ledger::run(&arguments, json),
         Command::Cancel(arguments) => cancel::run(&arguments, json),
         Command::Promote(arguments) => promote::run(&arguments, json),
         Command::Resolve(arguments) => resolve::run(&arguments, json),
@@ -209,6 +229,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(arguments) => verify::run(&arguments, json, cli.progress),
         Command::Layback(arguments) => layback::run(&arguments, json, cli.progress),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Worker(arguments) => worker::run(&arguments),
         Command::Simulator(arguments) => simulator::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, json),
     }

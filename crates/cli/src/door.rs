@@ -6,6 +6,7 @@ use std::time::Duration;
 use seedpost_core::job::{Plan, PollPace};
 use seedpost_core::shot::ProviderName;
 use seedpost_render::Secret;
+use seedpost_render::ledger::Room;
 use seedpost_render::provider::ark::Ark;
 use seedpost_render::provider::fal::Fal;
 use seedpost_render::provider::proxy::Proxy;
@@ -43,6 +44,8 @@ pub(crate) struct Door {
     pub(crate) pace: PollPace,
     /// Room under the key; none is counted where no money is spent.
     pub(crate) slots: Option<Slots>,
+    /// The same, as programs of one ledger share it.
+    pub(crate) room: Option<Room>,
     _simulator: Option<Simulator>,
 }
 
@@ -50,13 +53,20 @@ pub(crate) struct Door {
 ///
 /// # Errors
 /// A key or address is missing or unusable, or the simulator cannot be started.
-pub(crate) async fn open(project: &Project, way: &Way) -> Result<Door, Failure> {
-    let environment = Environment::read(&project.root);
-    if let Some(seconds) = number(&environment, "SEEDPOST_TIMEOUT", "how many seconds an answer is waited for")? {
+pub(crate) async fn open_for(project: &Project, way: &Way) -> Result<Door, Failure> {
+    open(Some(project), &Environment::read(&project.root), way).await
+}
+
+/// Opens a door for whoever has no project, and so no webhooks and no simulator inside.
+///
+/// # Errors
+/// As [`open_for`].
+pub(crate) async fn open(project: Option<&Project>, environment: &Environment, way: &Way) -> Result<Door, Failure> {
+    if let Some(seconds) = number(environment, "SEEDPOST_TIMEOUT", "how many seconds an answer is waited for")? {
         seedpost_render::set_patience(Duration::from_secs(seconds.into()));
     }
     if way.provider == ProviderName::Simulator {
-        return open_simulator(project).await;
+        return open_simulator(project, environment).await;
     }
     let (key_name, address_name) = names(way.provider);
     let missing = |name: &str| {
@@ -66,9 +76,11 @@ pub(crate) async fn open(project: &Project, way: &Way) -> Result<Door, Failure> 
     let key = Secret::new(environment.get(key_name).ok_or_else(|| missing(key_name))?);
     let address = environment.address(address_name, key_name);
     let near = address.as_deref().is_some_and(is_near);
-    let slots = Slots::new(slots_folder(), way.provider.as_str(), &key, key_limit(&environment)?);
+    let limit = key_limit(environment)?;
+    let slots = Slots::new(slots_folder(), way.provider.as_str(), &key, limit);
+    let room = Room::new(way.provider.as_str(), &key, limit.into());
     // An address on this machine means nothing to a provider elsewhere.
-    let hooks = crate::webhook::webhook_urls(project).filter(|hooks| near || !is_near(&hooks.fal));
+    let hooks = project.and_then(crate::webhook::webhook_urls).filter(|hooks| near || !is_near(&hooks.fal));
     let provider: Box<dyn Provider> = match way.provider {
         ProviderName::Ark => {
             let base = address.unwrap_or_else(|| Ark::base(way.region.as_deref().unwrap_or_default()).to_owned());
@@ -86,7 +98,7 @@ pub(crate) async fn open(project: &Project, way: &Way) -> Result<Door, Failure> 
             Box::new(usable(fal)?.with_webhook(hooks.map(|hooks| hooks.fal)))
         }
     };
-    Ok(Door { provider, pace: if near { NEAR } else { FAR }, slots: Some(slots), _simulator: None })
+    Ok(Door { provider, pace: if near { NEAR } else { FAR }, slots: Some(slots), room: Some(room), _simulator: None })
 }
 
 /// Whether what answers there runs on this machine itself; other loopback addresses may be the ends of tunnels.
@@ -135,19 +147,22 @@ fn slots_folder() -> PathBuf {
         .join("seedpost/slots")
 }
 
-async fn open_simulator(project: &Project) -> Result<Door, Failure> {
-    let environment = Environment::read(&project.root);
-    let (url, simulator) = match environment.get("SEEDPOST_SIMULATOR_URL") {
-        Some(url) => (url, None),
-        None => {
+async fn open_simulator(project: Option<&Project>, environment: &Environment) -> Result<Door, Failure> {
+    let (url, simulator) = match (environment.get("SEEDPOST_SIMULATOR_URL"), project) {
+        (Some(url), _) => (url, None),
+        (None, None) => {
+            let fix = "start one with `seedpost simulator`, and name it in SEEDPOST_SIMULATOR_URL";
+            return Err(Failure::new(Exit::Usage, "workers need a simulator that all of them reach", fix));
+        }
+        (None, Some(project)) => {
             let simulator = start_simulator(&project.hidden().join("simulator")).await?;
             (simulator.url(), Some(simulator))
         }
     };
-    let hooks = crate::webhook::webhook_urls(project);
+    let hooks = project.and_then(crate::webhook::webhook_urls);
     let fal = usable(Fal::at(&url, Secret::new("simulator".to_owned()), true))?;
     let provider = Box::new(fal.with_webhook(hooks.map(|hooks| hooks.fal)));
-    Ok(Door { provider, pace: NEAR, slots: None, _simulator: simulator })
+    Ok(Door { provider, pace: NEAR, slots: None, room: None, _simulator: simulator })
 }
 
 async fn start_simulator(folder: &Path) -> Result<Simulator, Failure> {

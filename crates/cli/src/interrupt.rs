@@ -15,14 +15,16 @@ use crate::output::{Exit, Failure, note};
 
 static FINISHING: AtomicBool = AtomicBool::new(false);
 
-/// Listens from now on, whatever else the program does; the answer becomes true at the first Ctrl-C.
+/// Listens from now on, whatever else the program does; the answer becomes true at the first Ctrl-C or SIGTERM.
 pub(crate) fn watch() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     // A thread of its own: the runtime of the network ends before clips are finished.
     thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
+            let Ok(mut ends) = Ends::listen() else { return };
+            loop {
+                ends.next().await;
                 if sender.send_replace(true) || FINISHING.load(Ordering::SeqCst) {
                     std::process::exit(i32::from(Exit::Stopped as u8));
                 }

@@ -4,6 +4,8 @@ mod assets;
 
 mod batch;
 
+mod books;
+
 mod bundle;
 
 mod clip;
@@ -71,6 +73,8 @@ mod uploads;
 mod waveform;
 
 mod webhook;
+
+mod workers;
 
 use std::process::ExitCode;
 

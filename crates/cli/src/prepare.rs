@@ -225,7 +225,9 @@ fn prepare_shot<'p>(
         .collect();
     seen.extend(sounds.iter().flatten().map(|sound| sound.upload_sha256.clone()));
     let model = Catalog::built_in().model(&shot.render);
+    let plan = plan(shot, &decision, &seen);
     let request = Request {
+        fingerprint: plan.fingerprint.clone(),
         order: order(shot, &decision),
         second_choice: second_choice(shot, &decision, &seen),
         mark: model.and_then(|model| model.mark.clone()).filter(|_| shot.render.mark_requests),
@@ -235,7 +237,6 @@ fn prepare_shot<'p>(
         first_frame,
         last_frame,
     };
-    let plan = plan(shot, &decision, &seen);
     Ok(Prepared {
         numbers: (1..=shot.takes).collect(),
         shot: own,

@@ -52,7 +52,7 @@ pub(crate) async fn told(project: &Project, desk: &Desk<'_>) -> Told {
     }
     let trouble = |trouble: String| Told { prices: Vec::new(), trouble: Some(trouble) };
     let way = Way { provider: ProviderName::Fal, region: None };
-    let door = match door::open(project, &way).await {
+    let door = match door::open_for(project, &way).await {
         Ok(door) => door,
         Err(failure) => return trouble(failure.message().to_owned()),
     };

@@ -17,6 +17,8 @@ use crate::output::{Exit, Failure};
 
 /// How long FFmpeg may work on one file that is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the lock is waited for.
+const GLANCE: Duration = Duration::from_millis(50);
 /// The largest shot list that is read, in bytes.
 const MAX_LIST: u64 = 64 << 20;
 
@@ -79,8 +81,7 @@ impl Project {
 
     /// Opens the ledger, and makes it where it is missing.
     pub(crate) async fn ledger(&self) -> Result<Ledger, Failure> {
-        make_folder(&self.hidden())?;
-        Ledger::open(&self.hidden().join("ledger.db")).await.map_err(|error| ledger_failure(&error))
+        crate::books::open(self).await
     }
 
     /// Keeps other runs out of this folder for as long as the answer lives.
@@ -93,7 +94,12 @@ impl Project {
             .write(true)
             .open(&path)
             .map_err(|error| Failure::disk("open", &path, &error))?;
-        match file.try_lock() {
+        let again = || {
+            // Somebody may only have looked whether it is held.
+            std::thread::sleep(GLANCE);
+            file.try_lock()
+        };
+        match file.try_lock().or_else(|_| again()) {
             Ok(()) => Ok(file),
             Err(fs::TryLockError::WouldBlock) => Err(Failure::new(
                 Exit::Usage,
@@ -102,6 +108,12 @@ impl Project {
             )),
             Err(fs::TryLockError::Error(error)) => Err(Failure::disk("lock", &path, &error)),
         }
+    }
+
+    /// Whether another program holds the lock. Those who ask do not see each other.
+    pub(crate) fn is_busy(&self) -> bool {
+        let lock = File::open(self.hidden().join("lock"));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
 
     /// Removes what a killed run left unfinished. Only under the lock.
@@ -400,8 +412,23 @@ pub(crate) fn ledger_failure(error: &seedpost_render::ledger::LedgerError) -> Fa
     let hint = match error {
         LedgerError::Conflict(_) => "run one seedpost at a time in a project",
         LedgerError::NetworkDisk(_) => "copy the project to a local disk",
-        LedgerError::Damaged { .. } => "keep the file, and restore it from a copy; it holds what was paid",
+        LedgerError::Newer { .. } => "use the seedpost that wrote it, or a later one",
+        LedgerError::OtherProduction { .. } => {
+            "name another database, or another schema of it; where it is this production under another title, set the title back"
+        }
+        LedgerError::Address(_) => "write postgres://user:password@host/database",
+        LedgerError::Unsafe(_) => "set fsync = on in the server's postgresql.conf",
+        LedgerError::Damaged { .. } | LedgerError::Corrupt { .. } => {
+            "keep the file, and restore it from a copy; it holds what was paid"
+        }
+        LedgerError::Database { place, .. } if place.starts_with("postgres:") => {
+            "check that the server runs, that this machine reaches it, and that its user may write there; nothing paid is lost"
+        }
         _ => "check that the disk has room and the folder may be written; keep the ledger, it holds what was paid",
     };
-    Failure::new(Exit::Internal, error.to_string(), hint)
+    let exit = match error {
+        LedgerError::Address(_) | LedgerError::OtherProduction { .. } => Exit::Usage,
+        _ => Exit::Internal,
+    };
+    Failure::new(exit, error.to_string(), hint)
 }

@@ -190,7 +190,7 @@ fn a_whole_job_leaves_no_key_anywhere() {
             site.run(arguments);
         }
         assert!(site.folder.path().join("takes/TEXT/T01/facts.json").exists(), "{door:?}");
-        assert!(site.folder.path().join("turnover/Untitled_v001/manifest.json").exists(), "{door:?}");
+        assert!(site.folder.path().join("turnover/Kitchen_v001/manifest.json").exists(), "{door:?}");
         site.holds_no_key();
     }
     // Nor does the simulator keep any.

@@ -174,12 +174,12 @@ fn nothing_that_a_cut_is_made_of_is_written_over_and_nothing_stale_stays() {
     let facts = read(&root.join("takes/A/T01/facts.json"));
     done(&["stems", "shots.toml", "--out", "reel"], 0);
     assert_eq!(read(&root.join("takes/A/T01/facts.json")), facts);
-    assert!(root.join("reel/Untitled_DX_estimated.wav").is_file());
-    std::fs::write(root.join("reel/Untitled_REF7.wav"), "mine").unwrap();
+    assert!(root.join("reel/Kitchen_DX_estimated.wav").is_file());
+    std::fs::write(root.join("reel/Kitchen_REF7.wav"), "mine").unwrap();
     done(&["stems", "shots.toml", "--out", "reel", "--no-separation"], 2);
     done(&["stems", "shots.toml", "--out", "reel", "--no-separation", "--force"], 0);
-    assert!(!root.join("reel/Untitled_DX_estimated.wav").exists(), "what is not made anew does not stay");
-    assert_eq!(std::fs::read_to_string(root.join("reel/Untitled_REF7.wav")).unwrap(), "mine");
+    assert!(!root.join("reel/Kitchen_DX_estimated.wav").exists(), "what is not made anew does not stay");
+    assert_eq!(std::fs::read_to_string(root.join("reel/Kitchen_REF7.wav")).unwrap(), "mine");
 
     // Stems that are not made any more go; a side that somebody has worked on is kept, and told.
     std::fs::write(
@@ -233,7 +233,7 @@ character = "GUARD"
     assert_eq!(code, 0, "{err}");
     let made: Value = serde_json::from_str(&out).unwrap();
     let adr = Path::new(made["package"].as_str().unwrap()).join("adr");
-    let (session, table) = (adr.join("Untitled_adr.txt"), adr.join("Untitled_adr.csv"));
+    let (session, table) = (adr.join("Kitchen_adr.txt"), adr.join("Kitchen_adr.csv"));
     let read: Value = serde_json::from_str(&foreign("cues.py", &[text(&session), text(&table)])).unwrap();
     println!("{}", serde_json::to_string_pretty(&read["rows"]).unwrap());
     let (cues, rows) = (read["cues"].as_array().unwrap(), read["rows"].as_array().unwrap());

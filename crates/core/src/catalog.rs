@@ -193,7 +193,7 @@ pub struct KindLimits {
 }
 
 /// Which of a model's inputs a shot uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Mode {
     /// The prompt alone.
     Text,

@@ -66,6 +66,59 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The stage that it begins, in a word or two, and what else there is to say: for whoever watches.
+    #[must_use]
+    pub fn told(&self) -> (&'static str, String) {
+        match self {
+            Event::Planned(plan) => ("planned", plan.estimate.to_string()),
+            Event::Sent(sent) => ("upload", sent.file.clone()),
+            Event::SubmitIntended { reserved, .. } => ("submit", format!("{reserved} set aside")),
+            Event::SubmitDeferred { reason, .. } => ("deferred", reason.clone()),
+            Event::Submitted(job) => ("submitted", job.request_id.clone()),
+            Event::SubmitRefused(failure) => ("refused", failure.message.clone()),
+            Event::SubmitUnknown { reason } => ("unknown", reason.clone()),
+            Event::Rendered { .. } => ("rendered", String::new()),
+            Event::RenderFailed(failure) => ("failed", failure.message.clone()),
+            Event::Downloaded(delivery) => ("done", format!("{} bytes", delivery.bytes)),
+            Event::Resolved(Resolution::Charged(job)) => ("found", job.request_id.clone()),
+            Event::Resolved(Resolution::NotCharged) => ("settled", "not charged".to_owned()),
+            Event::Resolved(Resolution::GivenUp) => ("settled", "given up".to_owned()),
+            Event::Charged { amount, .. } => ("billed", amount.to_string()),
+        }
+    }
+}
+
+impl Event {
+    /// The job that becomes the take's by it.
+    #[must_use]
+    pub fn job(&self) -> Option<&JobRef> {
+        match self {
+            Event::Submitted(job) | Event::Resolved(Resolution::Charged(job)) => Some(job),
+            _ => None,
+        }
+    }
+
+    /// The word for it in the ledger.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Event::Planned(_) => "planned",
+            Event::Sent(_) => "sent",
+            Event::SubmitIntended { .. } => "submit_intended",
+            Event::SubmitDeferred { .. } => "submit_deferred",
+            Event::Submitted(_) => "submitted",
+            Event::SubmitRefused(_) => "submit_refused",
+            Event::SubmitUnknown { .. } => "submit_unknown",
+            Event::Rendered { .. } => "rendered",
+            Event::RenderFailed(_) => "render_failed",
+            Event::Downloaded(_) => "downloaded",
+            Event::Resolved(_) => "resolved",
+            Event::Charged { .. } => "charged",
+        }
+    }
+}
+
 /// A supplied file and the host that it went to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
@@ -210,6 +263,8 @@ pub enum Phase {
     Ready {
         /// The earliest time.
         not_before: u64,
+        /// How long a wait was agreed on, in milliseconds: a clock that was set back makes it no longer.
+        wait_ms: u64,
     },
     /// A request may have been taken. Counts as spent; never sent again by the program.
     ChargeUnknown {
@@ -239,6 +294,8 @@ pub enum Phase {
 }
 
 impl Phase {
+    const AT_ONCE: Phase = Phase::Ready { not_before: 0, wait_ms: 0 };
+
     /// The word for it, in tables and JSON.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -320,7 +377,7 @@ impl Take {
     fn planned(plan: Plan) -> Take {
         Take {
             plan,
-            phase: Phase::Ready { not_before: 0 },
+            phase: Phase::AT_ONCE,
             committed: Usd::ZERO,
             before: Usd::ZERO,
             charged: None,
@@ -344,6 +401,12 @@ impl Take {
         self.attempt() == Usd::ZERO || self.charged.is_some()
     }
 
+    /// Whether the provider works on it, or may.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.phase, Phase::ChargeUnknown { .. } | Phase::Running { .. })
+    }
+
     /// The same take in another phase, its present attempt at this amount.
     fn with(self, phase: Phase, attempt: Usd) -> Option<Take> {
         let committed = self.before.plus(attempt);
@@ -361,7 +424,7 @@ impl Take {
             (job, _) => self.past.extend(job),
         }
         let before = self.before.plus(attempt);
-        Take { plan, before, ..self }.with(Phase::Ready { not_before: 0 }, Usd::ZERO)
+        Take { plan, before, ..self }.with(Phase::AT_ONCE, Usd::ZERO)
     }
 
     fn bill(mut self, request_id: String, amount: Usd) -> Option<Take> {
@@ -393,7 +456,7 @@ impl Take {
             }
             (Phase::ChargeUnknown { .. } | Phase::Running { .. }, Resolution::NotCharged) => {
                 self.job = None;
-                self.with(Phase::Ready { not_before: 0 }, Usd::ZERO)
+                self.with(Phase::AT_ONCE, Usd::ZERO)
             }
             // A failed take stays failed, and nothing is sent again because of it. What the bill says stands.
             (Phase::Failed(failure), Resolution::NotCharged) if !self.is_closed() => {
@@ -411,11 +474,11 @@ impl Take {
         match (self.phase.clone(), event) {
             (phase @ Phase::Ready { .. }, Event::Sent(_)) => self.with(phase, attempt),
             (Phase::Ready { .. }, Event::SubmitIntended { reserved, .. }) => {
-                let reason = "the program ended before the provider's answer was recorded".to_owned();
+                let reason = "it may have been sent, and no answer is on record".to_owned();
                 self.with(Phase::ChargeUnknown { reason }, reserved)
             }
             (Phase::ChargeUnknown { .. }, Event::SubmitDeferred { wait_ms, .. }) => {
-                self.with(Phase::Ready { not_before: at.saturating_add(wait_ms) }, Usd::ZERO)
+                self.with(Phase::Ready { not_before: at.saturating_add(wait_ms), wait_ms }, Usd::ZERO)
             }
             (Phase::ChargeUnknown { .. }, Event::Submitted(job)) => {
                 self.job = Some(job.clone());
@@ -485,7 +548,7 @@ pub struct PollPace {
 #[must_use]
 pub fn next_step(take: &Take, now: u64, pace: PollPace) -> Step {
     match &take.phase {
-        Phase::Ready { not_before } => Step::Submit { wait_ms: not_before.saturating_sub(now) },
+        Phase::Ready { not_before, wait_ms } => Step::Submit { wait_ms: not_before.saturating_sub(now).min(*wait_ms) },
         Phase::Running { job, since } => {
             let wait_ms = (now.saturating_sub(*since) / 40).clamp(pace.least_ms, pace.most_ms.max(pace.least_ms));
             Step::Poll { job: job.clone(), wait_ms }
@@ -565,6 +628,28 @@ pub(crate) mod tests {
         assert_eq!(next_step(&take, 9, pace), Step::Rest);
     }
 
+    #[test]
+    fn a_clock_that_jumps_makes_no_wait_longer_than_was_agreed_on() {
+        const DAY: u64 = 86_400_000;
+        let intent = Event::SubmitIntended { body: serde_json::Value::Null, reserved: Usd::from_micros(5) };
+        let deferred = Event::SubmitDeferred { reason: String::new(), wait_ms: 3000 };
+        let events = [(0, Event::Planned(plan())), (1, intent.clone()), (10 * DAY, deferred)];
+        let take = Take::fold(events).expect("legal").expect("a take");
+        let pace = PollPace { least_ms: 100, most_ms: 5000 };
+        for (now, wait_ms) in
+            [(10 * DAY, 3000), (10 * DAY + 1000, 2000), (11 * DAY, 0), (9 * DAY, 3000), (0, 3000), (u64::MAX, 0)]
+        {
+            assert_eq!(next_step(&take, now, pace), Step::Submit { wait_ms }, "{now}");
+        }
+        // A job is asked after at the usual pace, whenever it is said to have begun.
+        let events = [(0, Event::Planned(plan())), (1, intent), (10 * DAY, Event::Submitted(job()))];
+        let take = Take::fold(events).expect("legal").expect("a take");
+        for (now, wait_ms) in [(9 * DAY, 100), (0, 100), (10 * DAY + 40_000, 1000), (11 * DAY, 5000), (u64::MAX, 5000)]
+        {
+            assert_eq!(next_step(&take, now, pace), Step::Poll { job: job(), wait_ms }, "{now}");
+        }
+    }
+
     proptest! {
         /// Whatever order events come in: between two submits that may both have been taken stands
         /// proof that the first was not, or the provider's word that it failed for nothing, and an unknown charge
@@ -596,6 +681,8 @@ pub(crate) mod tests {
         #[test]
         fn events_survive_their_json(event in any_event()) {
             let text = serde_json::to_string(&event).expect("events are plain data");
+            let kind = serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["kind"].clone();
+            prop_assert_eq!(kind, event.kind());
             prop_assert_eq!(serde_json::from_str::<Event>(&text).expect("the same form"), event);
         }
     }

@@ -27,6 +27,8 @@ pub mod cost;
 
 pub mod job;
 
+pub mod audit;
+
 pub mod media;
 
 pub mod spec;

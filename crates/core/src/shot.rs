@@ -166,8 +166,11 @@ pub struct TimedReference {
     pub priority: u32,
 }
 
+/// The title of a list that has none.
+pub const UNTITLED: &str = "Untitled";
+
 /// How long a clip is asked to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ShotDuration {
     /// The model chooses.
     Auto,

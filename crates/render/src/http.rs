@@ -44,7 +44,7 @@ impl fmt::Debug for Secret {
 }
 
 /// How long an unused connection is kept.
-const KEPT: Duration = Duration::from_secs(30);
+pub(crate) const KEPT: Duration = Duration::from_secs(30);
 
 /// The way to an API. It never repeats a request by itself.
 ///
@@ -76,7 +76,7 @@ impl Caller {
 }
 
 /// What goes to this machine goes without TLS, and so must not pass a proxy of the environment.
-fn direct(builder: ClientBuilder, api: &Url) -> ClientBuilder {
+pub(crate) fn direct(builder: ClientBuilder, api: &Url) -> ClientBuilder {
     if is_this_machine(api) { builder.no_proxy() } else { builder }
 }
 
@@ -99,7 +99,8 @@ pub fn set_patience(patience: Duration) {
     let _ = PATIENCE.set(patience);
 }
 
-fn patience() -> Duration {
+/// How long a client waits for the next piece of an answer.
+pub(crate) fn patience() -> Duration {
     *PATIENCE.get().unwrap_or(&Duration::from_secs(120))
 }
 

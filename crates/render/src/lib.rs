@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: anything about media. A clip is bytes with a checksum here.
 
+mod cut;
+
 mod http;
 
 pub mod fetch;
@@ -10,9 +12,13 @@ pub mod provider;
 
 pub mod ledger;
 
+pub mod fleet;
+
 pub mod runner;
 
 pub mod slots;
+
+pub mod store;
 
 pub mod webhook;
 

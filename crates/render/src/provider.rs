@@ -17,13 +17,14 @@ use seedpost_core::catalog::Mode;
 use seedpost_core::cost::{Reservation, ToldPrice, Usd};
 use seedpost_core::job::{Failure, JobRef};
 use seedpost_core::shot::ShotDuration;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::fetch::Reach;
 
 /// What a shot asks for, with every reference at an address that the provider can read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
     /// Which of the model's inputs are used.
     pub mode: Mode,
@@ -64,7 +65,7 @@ pub struct Order {
 }
 
 /// A local file to be handed over.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Upload {
     /// The file.
     pub path: PathBuf,

@@ -5,31 +5,37 @@
 
 mod delivery;
 mod reconcile;
+mod submit;
 mod work;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::StreamExt as _;
-use seedpost_core::cost::Reservation;
-use seedpost_core::job::{Event, Failure, FailureKind, JobRef, Phase, PollPace, Sent, Step, Take, next_step};
+use seedpost_core::job::{Event, Failure, FailureKind, JobRef, Phase, PollPace, Step, Take, next_step};
 use seedpost_core::shot::TakeId;
-use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell, Semaphore, SemaphorePermit, mpsc, watch};
 
 use crate::fetch::Fetcher;
 use crate::ledger::{Ledger, LedgerError};
-use crate::provider::{CallError, Order, Placed, Progress, Provider, SubmitError, Upload, record};
+use crate::provider::{CallError, Placed, Progress, Provider, Upload};
 use crate::slots::Slot;
+use crate::store::StoreError;
 pub use delivery::TEMPORARY;
 pub use reconcile::{find, settle, unbilled};
-pub use work::{Input, Manner, Notice, Outcome, Request, Work};
+pub use work::{Input, Manner, Notice, Outcome, Request, Shelf, Stepped, Tries, Work};
 
 /// How often a submit that did not arrive is tried in one run.
 const MAX_DEFERRALS: u32 = 5;
+/// What a step waits for by itself, in milliseconds.
+const SHORT_MS: u64 = 999;
+/// How soon room under a key is looked for again, in milliseconds; up to ten times later, the longer it takes.
+const ROOM_PACE: u64 = 3000;
+/// How often the provider's list is looked through in one run: it may come late.
+const MAX_LOOKS: u32 = 3;
 /// How often a clip is fetched in one run, each time from a fresh address.
 const MAX_DOWNLOADS: u32 = 3;
 /// What a provider may ask to wait even where a run does not wait for jobs.
@@ -52,12 +58,15 @@ pub struct Runner<'a> {
     /// Room for jobs in this run.
     places: Semaphore,
     /// Addresses of files that this run has handed over already.
-    placed: Mutex<HashMap<Upload, Arc<OnceCell<Placed>>>>,
+    placed: Mutex<HashMap<Upload, HandedOver>>,
     /// Made once: it reads this machine's certificates.
     fetcher: OnceCell<Fetcher>,
     /// The database's clock, and when it was asked.
     clock: OnceCell<(u64, Instant)>,
 }
+
+/// When a file was first handed over, and its address once that is done.
+type HandedOver = (Instant, Arc<OnceCell<Placed>>);
 
 impl std::fmt::Debug for Runner<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,6 +83,10 @@ enum Halt {
     Call(#[from] CallError),
     #[error("failed to write {path}: {error}")]
     Disk { path: PathBuf, error: std::io::Error },
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("it was planned anew in the meantime")]
+    Changed,
     #[error("the run was stopped")]
     Stopped,
     #[error("{0} is there already, and the ledger does not know it")]
@@ -118,23 +131,55 @@ impl<'a> Runner<'a> {
     }
 
     async fn advance(&self, work: &Work) -> Outcome {
-        match self.steps(work).await {
-            Ok(take) => match take.phase {
-                Phase::Done(_) => Outcome::Done,
-                Phase::Failed(failure) => Outcome::Failed(failure),
-                Phase::ChargeUnknown { reason } => Outcome::Unknown(reason),
-                Phase::Ready { .. } => Outcome::Unreachable("the provider took no request".to_owned()),
-                Phase::Running { .. } | Phase::Rendered { .. } => {
-                    Outcome::Unreachable("the clip could not be had yet".to_owned())
-                }
-            },
-            Err(Halt::Stopped) => Outcome::Stopped,
-            Err(error @ Halt::Occupied(_)) => Outcome::Occupied(error.to_string()),
-            Err(Halt::Ledger(error @ LedgerError::OverBudget(_))) => Outcome::OverBudget(error.to_string()),
-            Err(Halt::Call(error)) if error.unknown => Outcome::Lost(error.message),
-            Err(Halt::Call(error)) => Outcome::Unreachable(error.message),
-            Err(error) => Outcome::Broken(error.to_string()),
+        outcome(self.steps(work).await)
+    }
+
+    /// Does the next step of a take, once its time has come; what is far off is left for later.
+    ///
+    /// # Errors
+    /// The ledger's database failed: what was done is on record or not, and the next one who reads finds out.
+    pub async fn one_step(&self, work: &Work, tries: &mut Tries) -> Result<Stepped, LedgerError> {
+        match self.try_step(work, tries).await {
+            Ok(stepped) => Ok(stepped),
+            Err(Halt::Stopped) => Ok(Stepped::More(0)),
+            Err(Halt::Ledger(error @ LedgerError::NoRoom(_))) => {
+                self.notify(work, "waits", error.to_string());
+                // It was not the provider that deferred it.
+                tries.deferrals = tries.deferrals.saturating_sub(1);
+                tries.waits = Some(error.to_string());
+                tries.rooms = tries.rooms.saturating_add(1);
+                Ok(Stepped::More(ROOM_PACE * u64::from((1 + tries.rooms / 10).min(10))))
+            }
+            Err(Halt::Ledger(error @ (LedgerError::Database { .. } | LedgerError::Newer { .. }))) => Err(error),
+            Err(Halt::Call(error)) if error.transient => Ok(Stepped::Trouble(error.message)),
+            Err(error @ (Halt::Store(_) | Halt::Disk { .. })) => Ok(Stepped::Trouble(error.to_string())),
+            Err(halt) => Ok(Stepped::Rest(outcome(Err(halt)))),
         }
+    }
+
+    async fn try_step(&self, work: &Work, tries: &mut Tries) -> Result<Stepped, Halt> {
+        let take = self.read(work).await?;
+        let Some((wait_ms, step)) = self.next(work, &take, tries, Duration::MAX).await? else {
+            return Ok(Stepped::Rest(outcome(Ok(take))));
+        };
+        let wait_ms = match (&step, tries.wait_ms) {
+            // The queue's whole seconds may end a little early; a clock that was set back must not make it wait anew.
+            (Step::Submit { .. }, Some(waited)) => waited.max(wait_ms.min(SHORT_MS)),
+            (_, waited) => waited.unwrap_or(wait_ms),
+        };
+        if wait_ms > SHORT_MS {
+            tries.wait_ms = Some(0);
+            return Ok(Stepped::More(wait_ms));
+        }
+        self.wait(wait_ms).await?;
+        let take = self.step(work, take, step, tries).await?;
+        let Some((wait_ms, _)) = self.next(work, &take, tries, Duration::MAX).await? else {
+            return Ok(Stepped::Rest(outcome(Ok(take))));
+        };
+        // What is short is waited for by whoever does the next step.
+        let (now, later) = if wait_ms > SHORT_MS { (wait_ms, 0) } else { (0, wait_ms) };
+        tries.wait_ms = Some(later);
+        Ok(Stepped::More(now))
     }
 
     async fn steps(&self, work: &Work) -> Result<Take, Halt> {
@@ -143,52 +188,80 @@ impl<'a> Runner<'a> {
             Phase::Rendered { .. } => None,
             _ => Some(self.room(work).await?),
         };
-        let folder = work.clip.parent().unwrap_or(Path::new("."));
-        let made = tokio::fs::create_dir_all(folder).await;
-        made.map_err(|error| Halt::Disk { path: folder.to_owned(), error })?;
-        let (mut deferrals, mut polls, mut downloads, mut looks) = (0, 0, 0, 0);
-        let mut logs = Vec::new();
-        let begun = Instant::now();
+        let (mut tries, begun) = (Tries::default(), Instant::now());
         let mut take = self.read(work).await?;
         loop {
-            let left = self.manner.patience.saturating_sub(begun.elapsed()).max(LEAST_PATIENCE);
-            take = match next_step(&take, self.now(&take).await?, self.manner.pace) {
-                Step::Rest if matches!(take.phase, Phase::ChargeUnknown { .. }) => {
-                    match self.reconcile(work, &take, &mut looks).await? {
-                        Some(next) => next,
-                        None => return Ok(take),
+            let left = self.manner.patience.saturating_sub(begun.elapsed());
+            let Some((wait_ms, step)) = self.next(work, &take, &tries, left).await? else { return Ok(take) };
+            match &step {
+                Step::Poll { job, .. } => self.wait_for(job, wait_ms).await?,
+                // The job has ended: its place is another's.
+                Step::Download { .. } => drop(room.take()),
+                _ => self.wait(wait_ms).await?,
+            }
+            take = self.step(work, take, step, &mut tries).await?;
+        }
+    }
+
+    /// What is to be done for a take and after how many milliseconds; nothing where it rests, or where no more may be
+    /// tried for now.
+    async fn next(&self, work: &Work, take: &Take, tries: &Tries, left: Duration) -> Result<Option<(u64, Step)>, Halt> {
+        let step = next_step(take, self.now(take).await?, self.manner.pace);
+        let wait_ms = match &step {
+            Step::Rest if matches!(take.phase, Phase::ChargeUnknown { .. }) && tries.looks < MAX_LOOKS => {
+                u64::from(tries.looks) * self.manner.pace.most_ms
+            }
+            Step::Rest => return Ok(None),
+            Step::Submit { wait_ms } => {
+                let late = Duration::from_millis(*wait_ms) > left.max(LEAST_PATIENCE);
+                if tries.deferrals >= MAX_DEFERRALS || late || work.request.is_none() {
+                    return Ok(None);
+                }
+                *wait_ms
+            }
+            Step::Poll { .. } if tries.polls > 0 && left.is_zero() => return Ok(None),
+            Step::Poll { wait_ms, .. } => *wait_ms,
+            Step::Download { .. } if tries.downloads >= MAX_DOWNLOADS => return Ok(None),
+            Step::Download { .. } => 0,
+        };
+        Ok(Some((wait_ms, step)))
+    }
+
+    /// Does one step. What another program has written first is taken as it stands.
+    async fn step(&self, work: &Work, take: Take, step: Step, tries: &mut Tries) -> Result<Take, Halt> {
+        self.wait(0).await?;
+        let next = match step {
+            Step::Rest => {
+                tries.looks += 1;
+                match self.reconcile(work, &take).await {
+                    // Looked at often enough.
+                    Ok(None) => {
+                        tries.looks = MAX_LOOKS;
+                        Ok(take)
                     }
-                }
-                Step::Rest => return Ok(take),
-                // What stands there was never paid for by this take.
-                Step::Submit { .. } if work.clip.exists() => return Err(Halt::Occupied(work.clip.clone())),
-                Step::Submit { wait_ms } if deferrals >= MAX_DEFERRALS || Duration::from_millis(wait_ms) > left => {
-                    return Ok(take);
-                }
-                Step::Submit { wait_ms } => {
-                    let Some(request) = &work.request else { return Ok(take) };
-                    deferrals += 1;
-                    self.wait(wait_ms).await?;
-                    self.submit(work, request, take).await?
-                }
-                Step::Poll { .. } if polls > 0 && begun.elapsed() > self.manner.patience => return Ok(take),
-                Step::Poll { job, wait_ms } => {
-                    polls += 1;
-                    self.wait_for(&job, wait_ms).await?;
-                    let next = self.poll(work, &take, &job, &mut logs).await;
-                    self.unless_overtaken(work, next).await?
-                }
-                Step::Download { .. } if downloads >= MAX_DOWNLOADS => return Ok(take),
-                Step::Download { job, url, last_frame } => {
-                    downloads += 1;
-                    // The job has ended: its place is another's.
-                    drop(room.take());
-                    self.wait(0).await?;
-                    let next = self.download(work, &take, &job, &url, last_frame.as_deref()).await;
-                    self.unless_overtaken(work, next).await?
+                    Ok(Some(next)) => Ok(next),
+                    Err(halt) => Err(halt),
                 }
             }
-        }
+            // What stands there was never paid for by this take.
+            Step::Submit { .. } if work.clip.exists() => Err(Halt::Occupied(work.clip.clone())),
+            Step::Submit { .. } => {
+                tries.deferrals += 1;
+                match &work.request {
+                    Some(request) => self.submit(work, request, take).await,
+                    None => Ok(take),
+                }
+            }
+            Step::Poll { job, .. } => {
+                tries.polls += 1;
+                self.poll(work, &take, &job, &mut tries.logs).await
+            }
+            Step::Download { job, url, last_frame } => {
+                tries.downloads += 1;
+                self.download(work, &take, &job, &url, last_frame.as_deref()).await
+            }
+        };
+        self.unless_overtaken(work, next).await
     }
 
     /// Room for a job in this run and under the key.
@@ -211,6 +284,14 @@ impl<'a> Runner<'a> {
         Ok(Some(taken.map_err(none)??))
     }
 
+    /// A person's `cancel` beside this run may have written first, or another runner: then the next step is found anew.
+    async fn unless_overtaken(&self, work: &Work, next: Result<Take, Halt>) -> Result<Take, Halt> {
+        match next {
+            Err(Halt::Ledger(LedgerError::Conflict(_))) => self.read(work).await,
+            next => next,
+        }
+    }
+
     async fn read(&self, work: &Work) -> Result<Take, Halt> {
         let missing = || LedgerError::Damaged { take: work.take.to_string(), what: "it was never planned".to_owned() };
         Ok(self.ledger.take(&work.take).await?.ok_or_else(missing)?)
@@ -221,21 +302,13 @@ impl<'a> Runner<'a> {
     async fn now(&self, take: &Take) -> Result<u64, Halt> {
         match take.phase {
             // The time makes no difference.
-            Phase::Ready { not_before: 0 } => return Ok(0),
+            Phase::Ready { not_before: 0, .. } => return Ok(0),
             Phase::Ready { .. } => return Ok(self.ledger.now().await?),
             _ => {}
         }
         let ask = || async { Ok::<_, LedgerError>((self.ledger.now().await?, Instant::now())) };
         let (then, since) = self.clock.get_or_try_init(ask).await?;
         Ok(then.saturating_add(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)))
-    }
-
-    /// A person's `cancel` beside this run may have written first: then the next step is found anew.
-    async fn unless_overtaken(&self, work: &Work, next: Result<Take, Halt>) -> Result<Take, Halt> {
-        match next {
-            Err(Halt::Ledger(LedgerError::Conflict(_))) => self.read(work).await,
-            next => next,
-        }
     }
 
     fn notify(&self, work: &Work, stage: &'static str, detail: impl Into<String>) {
@@ -261,105 +334,6 @@ impl<'a> Runner<'a> {
     async fn wait_for(&self, job: &JobRef, milliseconds: u64) -> Result<(), Halt> {
         let Some(wakes) = &self.manner.wakes else { return self.wait(milliseconds).await };
         self.or_stopped(wakes.wait(&job.request_id, Duration::from_millis(milliseconds))).await.map(|_| ())
-    }
-
-    async fn submit(&self, work: &Work, request: &Request, take: Take) -> Result<Take, Halt> {
-        let (mut take, mut order) = (take, request.order.clone());
-        if let Some((_, second)) = request.second_choice.as_deref().filter(|_| take.plan.second_choice) {
-            order = second.clone();
-        }
-        order.mark = request.mark.clone().map(|field| (field, format!("sp_{}", uuid::Uuid::now_v7().simple())));
-        // Nothing leaves this machine for a request that the budget does not allow.
-        self.ledger.budget().await?.reserve(take.plan.estimate).map_err(LedgerError::from)?;
-        self.fill(work, request, &mut take, &mut order).await?;
-        let body = self.provider.body(&take.plan.endpoint, &order);
-        let (take, reservation) =
-            self.ledger.intend(&work.take, take.length, record(&body), take.plan.estimate).await?;
-        self.notify(work, "submit", format!("{} set aside", reservation.amount()));
-        let event = self.send(work, &take, &body, reservation).await;
-        let refused = matches!(&event, Event::SubmitRefused(failure) if failure.about.as_deref() == Some("resolution"));
-        if let Some((plan, _)) = request.second_choice.as_deref().filter(|_| refused && !take.plan.second_choice) {
-            self.notify(work, "falls back", "the resolution was refused; nothing was charged");
-            // Both or neither: a run that is killed in between would leave a take that nobody sends again.
-            let next = (work.take.clone(), take.length + 1, Event::Planned(plan.clone()));
-            let both = vec![(work.take.clone(), take.length, event), next];
-            let append = || self.ledger.append_all(both.clone());
-            append.retry(patience(self.manner.pace)).when(is_busy).await?;
-            return self.read(work).await;
-        }
-        self.append_for_sure(work, take.length, event).await
-    }
-
-    async fn send(&self, work: &Work, take: &Take, body: &Value, reservation: Reservation) -> Event {
-        match self.provider.submit(&take.plan.endpoint, body, reservation).await {
-            Ok(job) => {
-                self.notify(work, "submitted", job.request_id.clone());
-                Event::Submitted(job)
-            }
-            Err(SubmitError::NotSent(reason)) => self.deferred(work, reason, 2000),
-            Err(SubmitError::Throttled { wait_ms, message }) => self.deferred(work, message, wait_ms),
-            Err(SubmitError::Refused(failure)) => {
-                self.notify(work, "refused", failure.message.clone());
-                Event::SubmitRefused(failure)
-            }
-            Err(SubmitError::ChargeUnknown(reason)) => {
-                self.notify(work, "unknown", reason.clone());
-                Event::SubmitUnknown { reason }
-            }
-        }
-    }
-
-    fn deferred(&self, work: &Work, reason: String, wait_ms: u64) -> Event {
-        self.notify(work, "deferred", reason.clone());
-        Event::SubmitDeferred { reason, wait_ms }
-    }
-
-    /// Appends what came of a paid request. The name of the job must not be lost to a disk that is busy or full
-    /// for a moment.
-    async fn append_for_sure(&self, work: &Work, length: u64, event: Event) -> Result<Take, Halt> {
-        let append = || self.ledger.append(&work.take, length, event.clone());
-        Ok(append.retry(patience(self.manner.pace)).when(is_busy).await?)
-    }
-
-    /// Gives the order an address for each reference.
-    async fn fill(&self, work: &Work, request: &Request, take: &mut Take, order: &mut Order) -> Result<(), Halt> {
-        let Request { images, videos, audios, first_frame, last_frame, .. } = request;
-        for (addresses, inputs) in
-            [(&mut order.images, images), (&mut order.videos, videos), (&mut order.audios, audios)]
-        {
-            for input in inputs {
-                addresses.push(self.address(work, take, input).await?);
-            }
-        }
-        for (address, input) in [(&mut order.first_frame, first_frame), (&mut order.last_frame, last_frame)] {
-            if let Some(input) = input {
-                *address = Some(self.address(work, take, input).await?);
-            }
-        }
-        Ok(())
-    }
-
-    async fn address(&self, work: &Work, take: &mut Take, input: &Input) -> Result<String, Halt> {
-        let upload = match input {
-            Input::Url(url) => return Ok(url.clone()),
-            Input::File(upload) => upload,
-        };
-        // Takes that need the same file at the same time wait for one upload of it.
-        let cell = self.placed.lock().await.entry(upload.clone()).or_default().clone();
-        let place = || async {
-            self.notify(work, "upload", upload.file_name.clone());
-            let place = (|| self.provider.place(upload)).retry(patience(self.manner.pace));
-            place.when(|error| error.transient).adjust(as_asked).await
-        };
-        let Placed { address, host } = self.or_stopped(cell.get_or_try_init(place)).await??.clone();
-        let within = address.starts_with("data:");
-        if within {
-            // What is sent within each request would only fill memory.
-            self.placed.lock().await.remove(upload);
-        }
-        let sent = Sent { file: upload.file_name.clone(), sha256: upload.sha256.clone(), host, within };
-        *take = self.ledger.append(&work.take, take.length, Event::Sent(sent)).await?;
-        Ok(address)
     }
 
     async fn poll(&self, work: &Work, take: &Take, job: &JobRef, logs: &mut Vec<String>) -> Result<Take, Halt> {
@@ -405,6 +379,27 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// How a take came out, from where it stands or why it could not go on.
+fn outcome(taken: Result<Take, Halt>) -> Outcome {
+    match taken {
+        Ok(take) => match take.phase {
+            Phase::Done(_) => Outcome::Done,
+            Phase::Failed(failure) => Outcome::Failed(failure),
+            Phase::ChargeUnknown { reason } => Outcome::Unknown(reason),
+            Phase::Ready { .. } => Outcome::Unreachable("the provider took no request".to_owned()),
+            Phase::Running { .. } | Phase::Rendered { .. } => {
+                Outcome::Unreachable("the clip could not be had yet".to_owned())
+            }
+        },
+        Err(Halt::Stopped) => Outcome::Stopped,
+        Err(error @ Halt::Occupied(_)) => Outcome::Occupied(error.to_string()),
+        Err(Halt::Ledger(error @ LedgerError::OverBudget(_))) => Outcome::OverBudget(error.to_string()),
+        Err(Halt::Call(error)) if error.unknown => Outcome::Lost(error.message),
+        Err(Halt::Call(error)) => Outcome::Unreachable(error.message),
+        Err(error) => Outcome::Broken(error.to_string()),
+    }
+}
+
 /// Eight more tries, for calls that cost nothing: within about half a minute where the provider is far.
 fn patience(pace: PollPace) -> ExponentialBuilder {
     ExponentialBuilder::default()
@@ -418,10 +413,6 @@ fn patience(pace: PollPace) -> ExponentialBuilder {
 fn as_asked(error: &CallError, next: Option<Duration>) -> Option<Duration> {
     let asked = Duration::from_millis(error.wait_ms.unwrap_or(0));
     next.map(|next| asked.max(next)).filter(|wait| *wait <= LEAST_PATIENCE)
-}
-
-fn is_busy(error: &LedgerError) -> bool {
-    matches!(error, LedgerError::Database { .. })
 }
 
 /// Whether a failed take may be sent again as it stands: nothing is owed, and the cause was not in it.

@@ -28,12 +28,17 @@ pub struct Slots {
 #[derive(Debug)]
 pub struct Slot(#[expect(dead_code, reason = "holding the file is holding the lock")] File);
 
+/// A name for a provider and a key, from which the key cannot be told.
+pub(crate) fn key_digest(provider: &str, key: &Secret) -> String {
+    let digest = Sha256::new().chain_update("seedpost slots").chain_update(provider).chain_update(key.expose());
+    format!("{:.16x}", digest.finalize())
+}
+
 impl Slots {
     /// The slots of a key: `count` of them, in a folder that all runs of this user share.
     #[must_use]
     pub fn new(folder: PathBuf, provider: &str, key: &Secret, count: u16) -> Slots {
-        let digest = Sha256::new().chain_update("seedpost slots").chain_update(provider).chain_update(key.expose());
-        Slots { folder, name: format!("{:.16x}", digest.finalize()), count: count.max(1) }
+        Slots { folder, name: key_digest(provider, key), count: count.max(1) }
     }
 
     /// Waits until a slot is free.

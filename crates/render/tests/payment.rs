@@ -1,19 +1,28 @@
 //! Never pay twice: the ledger, the budget and the runner against a server that counts what is paid.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that fails panics, and may say why")]
 
+#[path = "support/chance.rs"]
+mod chance;
+#[path = "support/history.rs"]
+mod history;
+#[path = "support/home.rs"]
+mod home;
+#[path = "support/postgres.rs"]
+mod postgres;
 #[path = "support/server.rs"]
 mod server;
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex};
 
+use history::{PRICE, plan, take};
+use home::Home;
 use seedpost_core::catalog::Mode;
 use seedpost_core::cost::Usd;
-use seedpost_core::job::{Event, JobRef, Phase, Plan, PollPace, Resolution, Take};
-use seedpost_core::shot::{ProviderName, ShotDuration, TakeId};
-use seedpost_core::spec::Promise;
+use seedpost_core::job::{Event, JobRef, Phase, PollPace, Resolution, Take};
+use seedpost_core::shot::{ShotDuration, TakeId};
 use seedpost_render::Secret;
-use seedpost_render::ledger::{Ledger, LedgerError, Line};
+use seedpost_render::ledger::{Ledger, Line};
 use seedpost_render::provider::fal::Fal;
 use seedpost_render::provider::{Order, Provider};
 use seedpost_render::runner::{Manner, Outcome, Request, Runner, Work};
@@ -23,24 +32,6 @@ use tokio::sync::{mpsc, watch};
 
 /// The smallest file with a beginning, an index and an end.
 const CLIP: &[u8] = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08moov";
-const PRICE: Usd = Usd::from_micros(1_000_000);
-
-fn take(name: &str) -> TakeId {
-    name.parse().unwrap()
-}
-
-fn plan() -> Event {
-    Event::Planned(Plan {
-        provider: ProviderName::Fal,
-        endpoint: "bytedance/seedance-2.0/text-to-video".into(),
-        region: None,
-        estimate: PRICE,
-        fingerprint: "f".into(),
-        promise: Box::new(Promise::ordered("seedance-2.0", None, None, true)),
-        second_choice: false,
-        follows: None,
-    })
-}
 
 fn work(folder: &Path, id: &TakeId) -> Work {
     let order = Order {
@@ -64,9 +55,18 @@ fn work(folder: &Path, id: &TakeId) -> Work {
         last_frame: None,
     };
     let (images, videos, audios) = (vec![], vec![], vec![]);
-    let request =
-        Request { order, second_choice: None, mark: None, images, videos, audios, first_frame: None, last_frame: None };
-    Work { take: id.clone(), clip: folder.join(format!("{id}.mp4")), request: Some(request) }
+    let request = Request {
+        fingerprint: "f".into(),
+        order,
+        second_choice: None,
+        mark: None,
+        images,
+        videos,
+        audios,
+        first_frame: None,
+        last_frame: None,
+    };
+    Work { take: id.clone(), clip: folder.join(format!("{id}.mp4")), request: Some(request), shelf: None }
 }
 
 async fn planned(folder: &Path, names: &[&str]) -> Ledger {
@@ -93,7 +93,8 @@ async fn advance_at_once(
     let (notices, _watched) = mpsc::unbounded_channel();
     let pace = PollPace { least_ms: 1, most_ms: 5 };
     let patience = std::time::Duration::from_millis(300);
-    let manner = Manner { pace, concurrency, patience, follow: false, max_clip: 1 << 20, wakes: None, slots: None };
+    let manner =
+        Manner { pace, concurrency, patience, follow: false, max_clip: 1 << 20, wakes: None, slots: None, room: None };
     let runner = Runner::new(ledger, &provider as &dyn Provider, manner, stopped, notices);
     let works = names.iter().map(|name| work(folder, &take(name))).collect();
     runner.run(works).await.into_iter().map(|(_, outcome)| outcome).collect()
@@ -158,7 +159,7 @@ async fn nobody_listening_is_no_charge() {
     let server = Server { url: "http://127.0.0.1:9".into(), seen: Default::default() };
     let ledger = planned(folder.path(), &["S1_T01"]).await;
     let provider = Fal::at(&server.url, Secret::new("k".into()), false).unwrap();
-    let (taken, reservation) = ledger.intend(&take("S1_T01"), 1, Value::Null, PRICE).await.unwrap();
+    let (taken, reservation) = ledger.intend(&take("S1_T01"), 1, Value::Null, PRICE, None).await.unwrap();
     let error = provider.submit(&taken.plan.endpoint, &Value::Null, reservation).await.expect_err("nobody listens");
     assert!(matches!(error, seedpost_render::provider::SubmitError::NotSent(_)), "{error}");
 }
@@ -174,31 +175,43 @@ async fn two_takes_cannot_both_spend_the_last_dollar() {
     assert_eq!(server.submits(), 1);
 }
 
-#[tokio::test]
-async fn only_one_of_two_programs_may_intend() {
+/// Another program writes between a request and its answer: that its outcome is unknown, or that a person has settled it
+/// and the next attempt has begun.
+async fn overtaken(next_attempt: bool) -> (Outcome, Take, usize) {
     let folder = tempfile::tempdir().unwrap();
-    let one = planned(folder.path(), &["S1_T01"]).await;
-    let other = Ledger::open(&folder.path().join("ledger.db")).await.unwrap();
-    let id = take("S1_T01");
-    let both = [one.intend(&id, 1, Value::Null, PRICE).await, other.intend(&id, 1, Value::Null, PRICE).await];
-    assert_eq!(both.iter().filter(|outcome| outcome.is_ok()).count(), 1);
-    assert!(both.iter().any(|outcome| matches!(outcome, Err(LedgerError::Conflict(_)))));
-    assert_eq!(one.budget().await.unwrap().committed, PRICE);
+    let path = folder.path().join("ledger.db");
+    let server = Server::start(move |url, request| {
+        if request.method == "POST" {
+            let write = async {
+                let (other, id) = (Ledger::open(&path).await.unwrap(), take("S1_T01"));
+                if next_attempt {
+                    other.append(&id, 2, Event::Resolved(Resolution::NotCharged)).await.unwrap();
+                    other.intend(&id, 3, Value::Null, PRICE, None).await.unwrap();
+                } else {
+                    other.append(&id, 2, Event::SubmitUnknown { reason: "so it seems".into() }).await.unwrap();
+                }
+            };
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(write);
+        }
+        well(url, request, CLIP)
+    });
+    let ledger = planned(folder.path(), &["S1_T01"]).await;
+    let outcome = advance(&ledger, &server, folder.path(), &["S1_T01"]).await.remove(0);
+    (outcome, ledger.take(&take("S1_T01")).await.unwrap().unwrap(), server.submits())
 }
 
 #[tokio::test]
-async fn two_takes_cannot_adopt_one_paid_job() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = planned(folder.path(), &["S1_T01", "S2_T01"]).await;
-    let provider = Fal::at("http://127.0.0.1:9", Secret::new("k".into()), false).unwrap();
-    let charged = || Event::Resolved(Resolution::Charged(provider.job("a/b", "r1")));
-    for (name, expected) in [("S1_T01", true), ("S2_T01", false)] {
-        ledger.intend(&take(name), 1, Value::Null, PRICE).await.unwrap();
-        assert_eq!(ledger.append(&take(name), 2, charged()).await.is_ok(), expected, "{name}");
-    }
+async fn a_job_whose_name_came_late_is_kept_for_its_own_attempt_and_for_no_later_one() {
+    let (outcome, take, submits) = overtaken(false).await;
+    assert!(matches!(outcome, Outcome::Done) && submits == 1, "{outcome:?}");
+    assert_eq!(take.job.unwrap().request_id, "r1");
+    let (outcome, take, submits) = overtaken(true).await;
+    assert!(matches!(&outcome, Outcome::Broken(what) if what.contains("took request r1")), "{outcome:?}");
+    assert!(matches!(take.phase, Phase::ChargeUnknown { .. }) && take.job.is_none() && submits == 1, "{take:?}");
 }
 
-/// Cuts the record of a whole take after every event, as a crash would, and runs on from there.
+/// Cuts the record of a whole take after every event, as a crash would, and runs on from there: with a file and with a
+/// server.
 #[tokio::test]
 async fn a_cut_ledger_never_submits_twice() {
     let whole = {
@@ -210,27 +223,29 @@ async fn a_cut_ledger_never_submits_twice() {
     };
     assert_eq!(whole.len(), 5, "planned, intended, submitted, rendered, downloaded");
     for length in 1..=whole.len() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = Server::start(|url, request| well(url, request, CLIP));
-        let ledger = replay(folder.path(), &whole[..length], &server.url).await;
-        let paid_before =
-            whole[..length].iter().filter(|line| matches!(line.event, Event::SubmitIntended { .. })).count();
-        let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
-        assert!(paid_before + server.submits() <= 1, "cut after {length}");
-        let expected = if length == 2 { "Unknown" } else { "Done" };
-        assert!(format!("{:?}", outcomes[0]).starts_with(expected), "cut after {length}: {outcomes:?}");
+        for home in [Home::file(), Home::server()] {
+            let folder = tempfile::tempdir().unwrap();
+            let server = Server::start(|url, request| well(url, request, CLIP));
+            let ledger = replay(&home, &whole[..length], &server.url).await;
+            let paid_before =
+                whole[..length].iter().filter(|line| matches!(line.event, Event::SubmitIntended { .. })).count();
+            let outcomes = advance(&ledger, &server, folder.path(), &["S1_T01"]).await;
+            assert!(paid_before + server.submits() <= 1, "cut after {length}");
+            let expected = if length == 2 { "Unknown" } else { "Done" };
+            assert!(format!("{:?}", outcomes[0]).starts_with(expected), "cut after {length}: {outcomes:?}");
+        }
     }
 }
 
 /// Writes lines again, with the addresses of a server that still runs.
-async fn replay(folder: &Path, lines: &[Line], url: &str) -> Ledger {
-    let ledger = Ledger::open(&folder.join("ledger.db")).await.unwrap();
+async fn replay(home: &Home, lines: &[Line], url: &str) -> Ledger {
+    let ledger = home.open().await;
     let provider = Fal::at(url, Secret::new("k".into()), false).unwrap();
     let id = take("S1_T01");
     for (seq, line) in (0..).zip(lines) {
         let event = match line.event.clone() {
             Event::SubmitIntended { body, reserved } => {
-                ledger.intend(&id, seq, body, reserved).await.unwrap();
+                ledger.intend(&id, seq, body, reserved, None).await.unwrap();
                 continue;
             }
             Event::Submitted(_) => Event::Submitted(provider.job("bytedance/seedance-2.0/text-to-video", "r1")),
@@ -316,19 +331,6 @@ async fn a_download_that_breaks_off_is_not_a_delivery() {
 }
 
 #[tokio::test]
-async fn the_ledger_cannot_be_rewritten() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = planned(folder.path(), &["S1_T01"]).await;
-    drop(ledger);
-    let url = format!("sqlite://{}", folder.path().join("ledger.db").display());
-    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-    for statement in ["DELETE FROM event", "UPDATE event SET payload = '{}'"] {
-        let error = sqlx::raw_sql(statement).execute(&pool).await.expect_err("append-only");
-        assert!(error.to_string().contains("append-only"), "{error}");
-    }
-}
-
-#[tokio::test]
 async fn a_job_that_never_ends_does_not_hold_the_run_for_ever_and_stays_paid_once() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(|url, request| match request.path.contains("/status") {
@@ -341,31 +343,6 @@ async fn a_job_that_never_ends_does_not_hold_the_run_for_ever_and_stays_paid_onc
         assert!(matches!(outcomes[..], [Outcome::Unreachable(_)]), "{outcomes:?}");
     }
     assert_eq!(server.submits(), 1);
-}
-
-/// SQLite may roll a transaction back by itself, as on a full disk: then nothing of it counts, whoever wrote, and the
-/// same ledger can be written to a moment later.
-#[tokio::test]
-async fn a_write_that_fails_spoils_none_of_those_after_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let names: Vec<String> = (1..=20).map(|number| format!("S{number}_T01")).collect();
-    let ledger = planned(folder.path(), &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let url = format!("sqlite://{}", folder.path().join("ledger.db").display());
-    let beside = sqlx::SqlitePool::connect(&url).await.unwrap();
-    let full = "CREATE TRIGGER full BEFORE INSERT ON event WHEN NEW.take = 'S7_T01' AND NEW.kind = 'submit_intended' BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END";
-    sqlx::raw_sql(full).execute(&beside).await.unwrap();
-    let ids: Vec<TakeId> = names.iter().map(|name| take(name)).collect();
-    let all = futures_util::future::join_all(ids.iter().map(|id| ledger.intend(id, 1, Value::Null, PRICE))).await;
-    assert!(matches!(all[6], Err(LedgerError::Database { .. })), "{:?}", all[6]);
-    for (id, told) in ids.iter().zip(&all) {
-        let length = ledger.take(id).await.unwrap().unwrap().length;
-        assert_eq!(length, if told.is_ok() { 2 } else { 1 }, "{id}: {told:?}");
-    }
-    sqlx::raw_sql("DROP TRIGGER full").execute(&beside).await.unwrap();
-    for (id, _) in ids.iter().zip(&all).filter(|(_, told)| told.is_err()) {
-        ledger.intend(id, 1, Value::Null, PRICE).await.unwrap();
-    }
-    assert_eq!(ledger.budget().await.unwrap().committed, Usd::from_micros(20 * PRICE.micros()));
 }
 
 #[tokio::test]
@@ -431,31 +408,11 @@ async fn a_job_that_has_ended_waits_for_no_place() {
     let ledger = planned(folder.path(), &["S1_T01", "S2_T01"]).await;
     let job = JobRef { request_id: "r2".into(), status_url: None, response_url: None, cancel_url: None };
     let url = format!("{}/media/clip.mp4", server.url);
-    ledger.intend(&take("S2_T01"), 1, Value::Null, PRICE).await.unwrap();
+    ledger.intend(&take("S2_T01"), 1, Value::Null, PRICE, None).await.unwrap();
     ledger.append(&take("S2_T01"), 2, Event::Submitted(job)).await.unwrap();
     ledger.append(&take("S2_T01"), 3, Event::Rendered { url, charged: None, last_frame: None }).await.unwrap();
     let outcomes = advance_at_once(1, &ledger, &server, folder.path(), &["S1_T01", "S2_T01"]).await;
     assert!(matches!(outcomes[..], [Outcome::Unreachable(_), Outcome::Done]), "{outcomes:?}");
     let seen = server.seen.lock().unwrap();
     assert!(seen.last().unwrap().path.contains("/status"), "the clip came before the job was given up");
-}
-
-/// Entries of one call stand or fall together, whatever others write in the same moment.
-#[tokio::test]
-async fn entries_of_one_call_are_written_all_or_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = planned(folder.path(), &["S1_T01", "S2_T01", "S3_T01"]).await;
-    let ids = ["S1_T01", "S2_T01", "S3_T01"].map(take);
-    let again = |id: &TakeId, seq| (id.clone(), seq, plan());
-    let (all, single) = tokio::join!(
-        ledger.append_all(vec![again(&ids[0], 1), again(&ids[0], 2), again(&ids[1], 7)]),
-        ledger.intend(&ids[2], 1, Value::Null, PRICE),
-    );
-    assert!(matches!(all, Err(LedgerError::Conflict(name)) if name == "S2_T01"));
-    assert!(single.is_ok(), "{single:?}");
-    for (id, length) in ids.iter().zip([1, 1, 2]) {
-        assert_eq!(ledger.take(id).await.unwrap().unwrap().length, length, "{id}");
-    }
-    ledger.append_all(vec![again(&ids[0], 1), again(&ids[0], 2)]).await.unwrap();
-    assert_eq!(ledger.take(&ids[0]).await.unwrap().unwrap().length, 3);
 }

@@ -28,12 +28,13 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let id = take_id(&arguments.take)?;
     let (words, phase) = block_on(async {
         let ledger = project.ledger().await?;
+        ledger.writable().map_err(|error| ledger_failure(&error))?;
         let take = known_take(&ledger, &id).await?;
         let (Phase::Running { .. }, Some(job)) = (&take.phase, &take.job) else {
             let message = format!("{id} is {}: there is no job to cancel", take.phase.as_str());
             return Err(Failure::new(Exit::Usage, message, "see `seedpost status`"));
         };
-        let door = door::open(&project, &Way::of(&take.plan)).await?;
+        let door = door::open_for(&project, &Way::of(&take.plan)).await?;
         let refused =
             |message: String| Failure::new(Exit::Provider, message, "the job goes on; `seedpost run` fetches it");
         let cancelled = door.provider.cancel(job).await.map_err(|error| refused(error.message))?;

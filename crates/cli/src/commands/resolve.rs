@@ -15,6 +15,9 @@ use crate::door::{self, Door, Way};
 use crate::output::{Exit, Failure, agrees, note, result_json, say};
 use crate::project::{Project, ledger_failure};
 
+/// How long the answer to a paid request may take from its intent, in milliseconds.
+const IN_FLIGHT_MS: u64 = 310_000;
+
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The take, such as SC010_SH020_T01.
@@ -42,8 +45,9 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let id = take_id(&arguments.take)?;
     block_on(async {
         let ledger = project.ledger().await?;
+        ledger.writable().map_err(|error| ledger_failure(&error))?;
         let take = known_take(&ledger, &id).await?;
-        let door = door::open(&project, &Way::of(&take.plan)).await;
+        let door = door::open_for(&project, &Way::of(&take.plan)).await;
         let doubt = doubt(&id, &take, &door, arguments.force).await?;
         refuse_impossible(arguments, &id, &take)?;
         let resolution = match given(arguments) {
@@ -51,7 +55,10 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
                 refuse_owned(&ledger, &id, &take, request_id).await?;
                 Some(Resolution::Charged(charged(arguments, &take, &door, request_id).await?))
             }
-            Some(Wish::NotCharged) => Some(Resolution::NotCharged),
+            Some(Wish::NotCharged) => {
+                refuse_while_sent(&ledger, &id, arguments.force).await?;
+                Some(Resolution::NotCharged)
+            }
             Some(Wish::GivenUp) => Some(Resolution::GivenUp),
             None => ask(&ledger, &id, &take, &doubt, &door, json).await?,
         };
@@ -139,6 +146,22 @@ fn refuse_impossible(arguments: &Arguments, id: &TakeId, take: &Take) -> Result<
     };
     let message = format!("{id} is {}: that cannot be said of it", take.phase.as_str());
     Err(Failure::new(Exit::Usage, message, format!("say {possible}, or leave it as it stands")))
+}
+
+/// A worker elsewhere may be waiting for the provider's answer at this moment: then nobody can say that it was not charged.
+async fn refuse_while_sent(ledger: &Ledger, id: &TakeId, force: bool) -> Result<(), Failure> {
+    let failed = |error| ledger_failure(&error);
+    let history = ledger.history(id).await.map_err(failed)?;
+    let Some(line) = history.last().filter(|line| matches!(line.event, Event::SubmitIntended { .. })) else {
+        return Ok(());
+    };
+    let left = IN_FLIGHT_MS.saturating_sub(ledger.now().await.map_err(failed)?.saturating_sub(line.at_ms));
+    if left == 0 || force || !ledger.is_shared() {
+        return Ok(());
+    }
+    let message = format!("a worker may still be waiting for the provider's answer for {id}");
+    let fix = format!("say it again in {} s, or add --force where no worker is at it", left.div_ceil(1000));
+    Err(Failure::new(Exit::Unknown, message, fix))
 }
 
 /// One job belongs to one take.

@@ -11,11 +11,13 @@ use seedpost_core::cost::Usd;
 use seedpost_core::job::{Phase, Take};
 use seedpost_core::shot::TakeId;
 use seedpost_core::spec::Weight;
+use seedpost_render::ledger::Ledger;
 use seedpost_render::runner::Outcome;
 use serde_json::json;
 
 use super::{List, block_on};
-use crate::batch::{Approval, Batch};
+use crate::batch::{Approval, Batch, MAX_CLIP};
+use crate::books;
 use crate::door::{self, KEY_LIMIT};
 use crate::due;
 use crate::finish::{Depth, Finish, Finished, Job, finish};
@@ -27,6 +29,7 @@ use crate::prices;
 use crate::progress::Style;
 use crate::project::{Project, ledger_failure};
 use crate::sound::Wishes;
+use crate::workers::{self, Workers};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -51,6 +54,9 @@ pub(crate) struct Arguments {
     /// Listen to jobs as streams, where the provider has them; else they are asked after.
     #[arg(long)]
     follow: bool,
+    /// With a ledger that machines share: where files lie for them, file:///folder or s3://bucket/prefix.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Render only; the next run finishes.
     #[arg(long)]
     no_finish: bool,
@@ -148,8 +154,14 @@ async fn render<'p>(
     style: Style,
 ) -> Result<Rendered, Failure> {
     let ledger = project.ledger().await?;
+    let workers = workers(project, &ledger, arguments).await?;
+    books::claim(project, &ledger).await?;
     let failed = |error| ledger_failure(&error);
-    ledger.set_limit(arguments.budget.or(project.list.budget)).await.map_err(failed)?;
+    let limit = arguments.budget.or(project.list.budget);
+    // What another machine's run has set stands, where this one says nothing.
+    if limit.is_some() || !ledger.is_shared() {
+        ledger.set_limit(limit).await.map_err(failed)?;
+    }
     let takes = ledger.takes().await.map_err(failed)?;
     desk.add_followers(project, &takes);
     let told = prices::told(project, desk).await;
@@ -163,6 +175,7 @@ async fn render<'p>(
     let batch = Batch {
         project,
         ledger,
+        workers,
         concurrency,
         patience: Duration::from_secs(u64::from(arguments.wait_minutes) * 60),
         follow: arguments.follow,
@@ -173,6 +186,15 @@ async fn render<'p>(
     };
     let (outcomes, takes) = batch.run(desk, takes).await?;
     Ok(Rendered { outcomes, takes, shut: batch.tell_shut(), stopped: *batch.stop.borrow() })
+}
+
+/// Who renders, where machines share the ledger.
+async fn workers(project: &Project, ledger: &Ledger, arguments: &Arguments) -> Result<Option<Workers>, Failure> {
+    if !ledger.is_shared() {
+        return Ok(None);
+    }
+    let store = workers::store(&Environment::read(&project.root), arguments.store.as_deref()).await?;
+    Workers::of(ledger, store, MAX_CLIP).await.map(Some)
 }
 
 fn report(takes: &[Standing<'_>], finished: &[Finished<'_>], worked: bool) {

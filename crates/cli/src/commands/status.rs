@@ -1,6 +1,9 @@
 //! `status`: where each take stands, from the ledger alone.
 
+mod watch;
+
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::Args;
 use seedpost_core::cost::Usd;
@@ -25,10 +28,24 @@ pub(crate) struct Arguments {
     /// Every host that a supplied file was sent to.
     #[arg(long)]
     hosts: bool,
+    /// Follow the ledger until no take is to be sent, rendered or fetched any more and no `run` is at work: a table on a
+    /// terminal, else a line for each change; times are UTC. Ctrl-C ends it.
+    #[arg(long, conflicts_with_all = ["hosts", "unusable"])]
+    watch: bool,
+    /// How often the ledger is looked at then.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, requires = "watch", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    every: u32,
 }
+
+type Takes = BTreeMap<TakeId, Take>;
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     let project = arguments.list.open()?;
+    if arguments.watch {
+        let every = Duration::from_secs(arguments.every.into());
+        let takes = block_on(watch::follow(&project, every, json))??;
+        return Ok(takes.as_ref().map_or(Exit::Stopped, exit));
+    }
     let (takes, sent) = block_on(async {
         let ledger = project.ledger().await?;
         let takes = ledger.takes().await.map_err(|error| ledger_failure(&error))?;
@@ -42,8 +59,12 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Exit, Failure> {
     } else {
         show(&project, &takes, json);
     }
+    Ok(exit(&takes))
+}
+
+fn exit(takes: &Takes) -> Exit {
     let unknown = takes.values().any(|take| matches!(take.phase, Phase::ChargeUnknown { .. }));
-    Ok(if unknown { Exit::Unknown } else { Exit::Done })
+    if unknown { Exit::Unknown } else { Exit::Done }
 }
 
 fn detail(take: &Take) -> String {
@@ -84,13 +105,22 @@ fn row(id: &TakeId, take: &Take) -> Value {
     })
 }
 
-fn show(project: &Project, takes: &BTreeMap<TakeId, Take>, json: bool) {
-    let total: Usd = takes.values().map(|take| take.committed).sum();
+fn show(project: &Project, takes: &Takes, json: bool) {
     if json {
         let rows: Vec<Value> = takes.iter().map(|(id, take)| row(id, take)).collect();
+        let total: Usd = takes.values().map(|take| take.committed).sum();
         result_json("status", json!({ "takes": rows, "usd_micros": total, "usd_micros_limit": project.list.budget }));
         return;
     }
+    say(overview(project, takes));
+    let unusable: Usd = unusable(project, takes).into_iter().map(|one| one.amount).sum();
+    if unusable > Usd::ZERO {
+        say(format_args!("paid but unusable {unusable}: `seedpost status --unusable` lists it with request ids"));
+    }
+}
+
+/// The table of all takes, and what they cost together.
+fn overview(project: &Project, takes: &Takes) -> String {
     let mut rows = table(["TAKE", "STATE", "ESTIMATE", "COST", "FOLLOWS", "DETAIL"]);
     for (id, take) in takes {
         let billed = if take.charged.is_some() { " billed" } else { "" };
@@ -104,17 +134,17 @@ fn show(project: &Project, takes: &BTreeMap<TakeId, Take>, json: bool) {
             detail(take),
         ]);
     }
-    say(rows);
+    format!("{rows}\n{}", sum(project, takes))
+}
+
+fn sum(project: &Project, takes: &Takes) -> String {
+    let total: Usd = takes.values().map(|take| take.committed).sum();
     let limit = project.list.budget.map_or_else(|| "no limit".to_owned(), |limit| format!("of {limit}"));
-    say(format_args!("committed {total} · budget {limit}"));
-    let unusable: Usd = unusable(project, takes).into_iter().map(|one| one.amount).sum();
-    if unusable > Usd::ZERO {
-        say(format_args!("paid but unusable {unusable}: `seedpost status --unusable` lists it with request ids"));
-    }
+    format!("committed {total} · budget {limit}")
 }
 
 /// Takes that were or may have been paid for and cannot be used, and why.
-fn unusable<'t>(project: &Project, takes: &'t BTreeMap<TakeId, Take>) -> Vec<Unusable<'t>> {
+fn unusable<'t>(project: &Project, takes: &'t Takes) -> Vec<Unusable<'t>> {
     let why = |id: &TakeId, take: &Take| match &take.phase {
         Phase::Failed(_) => Some(detail(take)),
         Phase::Done(_) => {
@@ -159,7 +189,7 @@ struct Unusable<'t> {
     why: String,
 }
 
-fn show_unusable(project: &Project, takes: &BTreeMap<TakeId, Take>, json: bool) {
+fn show_unusable(project: &Project, takes: &Takes, json: bool) {
     let unusable = unusable(project, takes);
     let total: Usd = unusable.iter().map(|one| one.amount).sum();
     if json {

@@ -91,7 +91,11 @@ impl Site {
     }
 
     pub(crate) fn write(&self, shots: &str) {
-        std::fs::write(self.folder.path().join("shots.toml"), format!("{}{shots}", self.door.render())).unwrap();
+        std::fs::write(
+            self.folder.path().join("shots.toml"),
+            format!("title = \"Kitchen\"\n{}{shots}", self.door.render()),
+        )
+        .unwrap();
     }
 
     /// Adds the demo's references as `refs`.

@@ -27,8 +27,13 @@ pub(crate) fn seedpost(folder: &Path) -> Command {
         "SEEDPOST_ARK_URL",
         "SEEDPOST_SIMULATOR_URL",
         "SEEDPOST_KEY_LIMIT",
+        "SEEDPOST_LEDGER",
+        "SEEDPOST_STORE",
         "SEEDPOST_TIMEOUT",
         "SEEDPOST_AV_TIMEOUT",
+        "SEEDPOST_LEDGER",
+        "SEEDPOST_STORE",
+        "RUST_LOG",
     ] {
         command.env_remove(name);
     }
@@ -152,6 +157,11 @@ impl Simulator {
             &["--silent", "--fail", "--header", "Authorization: Key x", &format!("{}/_simulator/bills", self.url)],
         );
         serde_json::from_str(&text).unwrap()
+    }
+
+    /// Its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 }
 

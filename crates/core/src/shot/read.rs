@@ -22,7 +22,7 @@ pub(super) fn read_list(node: Node) -> Draft {
     let mut faults = Vec::new();
     let top = Place { path: String::new(), line: None };
     let mut table = TableReader::open(node, top.clone(), &mut faults);
-    let title = table.text("title").map_or_else(|| "Untitled".to_owned(), |(text, _)| text);
+    let title = table.text("title").map_or_else(|| super::UNTITLED.to_owned(), |(text, _)| text);
     let frame_rate_line = table.lines().get("frame_rate").copied();
     let frame_rate = table
         .parsed("frame_rate", "list.frame_rate", "23.976, 24, 25, 29.97, 30, 50, 59.94 or 60, in quotes", |text| {

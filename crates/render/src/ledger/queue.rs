@@ -5,11 +5,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::oneshot;
 
+use super::database::{Held, Pool, within};
 use super::page::{Entered, Entry, Page};
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, words};
+use crate::cut;
 
 /// The most groups of one transaction.
 const MOST: usize = 256;
@@ -46,6 +47,7 @@ impl Ledger {
     /// Writes a group of entries, all or none, together with what others have waiting; it is on disk when this
     /// returns.
     pub(super) async fn write(&self, group: Vec<Entry>) -> Written {
+        self.writable()?;
         let (answer, mut own) = oneshot::channel();
         self.queue.push(Waiting { group, answer });
         loop {
@@ -60,22 +62,16 @@ impl Ledger {
     }
 
     /// After a failure of the database nothing counts, and the connection is closed: SQLite may have rolled back by
-    /// itself, and what the pool believes of the connection would be wrong.
+    /// itself, and what the pool believes of the connection would be wrong. A server that does not answer is a failure
+    /// too; what it has written after all is found by whoever reads next.
     async fn write_waiting(&self) {
         let (groups, answers) = self.queue.take();
-        let written = match self.pool.acquire().await {
-            Err(error) => Err(error),
-            Ok(mut connection) => match write(&mut connection, groups).await {
-                Err(error) => {
-                    let _ = connection.close().await;
-                    Err(error)
-                }
-                written => written,
-            },
-        };
+        // A task of its own: nobody who stops waiting breaks it off, and leaves a connection in a state that nobody knows.
+        let written = tokio::spawn(write(self.pool.clone(), groups)).await;
+        let written = written.unwrap_or_else(|error| Err(sqlx::Error::Protocol(error.to_string())));
         let all: Vec<Written> = match written {
             Ok(written) => written,
-            Err(error) => answers.iter().map(|_| Err(self.lost(&error.to_string()))).collect(),
+            Err(error) => answers.iter().map(|_| Err(self.lost(&words(&error)))).collect(),
         };
         for (answer, written) in answers.into_iter().zip(all) {
             // Nobody may be waiting any more.
@@ -88,12 +84,23 @@ impl Ledger {
     }
 }
 
-async fn write(connection: &mut SqliteConnection, groups: Vec<Vec<Entry>>) -> Result<Vec<Written>, sqlx::Error> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+async fn write(pool: Pool, groups: Vec<Vec<Entry>>) -> Result<Vec<Written>, sqlx::Error> {
+    let mut held = pool.acquire().await?;
+    let written = within(write_in(&mut held, groups)).await;
+    if written.is_err() {
+        held.close().await;
+    }
+    written
+}
+
+async fn write_in(held: &mut Held, groups: Vec<Vec<Entry>>) -> Result<Vec<Written>, sqlx::Error> {
+    let mut open = held.begin().await?;
     let entries: Vec<&Entry> = groups.iter().flatten().collect();
-    let mut page = Page::read(&mut transaction, &entries).await?;
+    let mut page = Page::read(&mut open, &entries).await?;
     let written = groups.into_iter().map(|group| page.add_all(group)).collect();
-    page.write(&mut transaction).await?;
-    transaction.commit().await?;
+    page.write(&mut open).await?;
+    cut::here("before_commit");
+    open.commit().await?;
+    cut::here("after_commit");
     Ok(written)
 }

@@ -144,7 +144,9 @@ impl Provider for Fal {
     }
 
     async fn submit(&self, endpoint: &str, body: &Value, _reservation: Reservation) -> Result<JobRef, SubmitError> {
-        let mut url = self.queue.join(endpoint).map_err(|error| SubmitError::NotSent(error.to_string()))?;
+        // An endpoint comes from the ledger: whatever stands there, the key goes to this host alone.
+        let named = self.queue.join(endpoint).map_err(|error| SubmitError::NotSent(error.to_string()))?;
+        let mut url = self.here(&named);
         if let Some(webhook) = &self.webhook {
             url.query_pairs_mut().append_pair("fal_webhook", webhook);
         }

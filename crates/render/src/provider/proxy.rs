@@ -100,6 +100,13 @@ impl Proxy {
         Err(answer.error(what, KEY))
     }
 
+    /// What is said of a job at the other path: who names a job by its id alone cannot know which path a proxy has.
+    async fn at_the_other_path(&self, job: &JobRef) -> Option<Answer> {
+        let [usual, other] = PATHS.map(|path| self.job_at(path, &job.request_id));
+        let answer = (job.status_url == usual.status_url).then(|| self.get("status", other.status_url.as_ref()))?;
+        answer.await.ok()
+    }
+
     fn job_at(&self, path: &str, request_id: &str) -> JobRef {
         let mut url = self.path(path);
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -186,7 +193,10 @@ impl Provider for Proxy {
     }
 
     async fn poll(&self, job: &JobRef) -> Result<Progress, CallError> {
-        let answer = self.get("status", job.status_url.as_ref()).await?;
+        let answer = match self.get("status", job.status_url.as_ref()).await {
+            Err(error) if error.unknown => self.at_the_other_path(job).await.ok_or(error)?,
+            answer => answer?,
+        };
         let body = answer.json().unwrap_or_default();
         // A copy of fal's queue names the result's address in the status too.
         let named = body["response_url"].as_str().map(str::to_owned);
@@ -197,6 +207,10 @@ impl Provider for Proxy {
             }
             let said_failed = body["error"].is_string();
             return fal::read_result(&self.get("result", response_url.as_ref()).await?, said_failed);
+        }
+        // Where fal's queue is copied, a job that is named by its id alone is asked for its result.
+        if answer.status == 400 && body["detail"].as_str().is_some_and(|words| words.ends_with("still in progress")) {
+            return Ok(Progress::Running(Vec::new()));
         }
         if answer.status != 200 {
             return Err(answer.error("status", KEY));

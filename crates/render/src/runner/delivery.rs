@@ -11,9 +11,11 @@ use seedpost_core::job::{Delivery, Event, JobRef, Take};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 
-use super::{Halt, Runner, Work, patience};
+use super::{Halt, Runner, Shelf, Work, patience};
+use crate::cut;
 use crate::fetch::{FetchError, FetchLimits, Fetcher};
 use crate::provider::{CallError, Progress};
+use crate::store::Put;
 
 /// How temporary names begin, so that a later run can clear what a killed one left.
 pub const TEMPORARY: &str = ".seedpost-";
@@ -34,6 +36,15 @@ impl Runner<'_> {
         last_frame: Option<&str>,
     ) -> Result<Take, Halt> {
         self.notify(work, "download", String::new());
+        let folder = work.clip.parent().unwrap_or(Path::new("."));
+        let made = tokio::fs::create_dir_all(folder).await;
+        made.map_err(|error| Halt::Disk { path: folder.to_owned(), error })?;
+        if let Some(shelf) = work.shelf.as_ref().filter(|_| !work.clip.exists())
+            && shelf.store.has(&shelf.key).await?
+        {
+            // Another worker has fetched it.
+            self.unshelve(work, shelf).await?;
+        }
         if !work.clip.exists() {
             let fetched = self.or_stopped(self.patiently(url, &work.clip)).await?;
             match fetched {
@@ -44,6 +55,9 @@ impl Runner<'_> {
         if let Some(url) = last_frame {
             self.fetch_last_frame(work, url).await;
         }
+        if let Some(shelf) = &work.shelf {
+            self.shelve(work, shelf).await?;
+        }
         let path = work.clip.clone();
         let measured = tokio::task::spawn_blocking(move || digest(&path)).await;
         let delivery = measured
@@ -52,6 +66,32 @@ impl Runner<'_> {
             .map_err(|error| Halt::Disk { path: work.clip.clone(), error })?;
         self.notify(work, "done", format!("{} bytes", delivery.bytes));
         Ok(self.ledger.append(&work.take, take.length, Event::Downloaded(delivery)).await?)
+    }
+
+    /// Puts the clip into the store; what another worker has put there stands, and is what was delivered.
+    async fn shelve(&self, work: &Work, shelf: &Shelf) -> Result<(), Halt> {
+        let frame = work.clip.with_file_name("last_frame.png");
+        if frame.exists() {
+            shelf.store.put(&shelf.key.replace("render.mp4", "last_frame.png"), &frame).await?;
+        }
+        if shelf.store.put(&shelf.key, &work.clip).await? == Put::There {
+            let removed = tokio::fs::remove_file(&work.clip).await;
+            removed.map_err(|error| Halt::Disk { path: work.clip.clone(), error })?;
+            self.unshelve(work, shelf).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings the clip from the store, and judges it like one that was fetched.
+    async fn unshelve(&self, work: &Work, shelf: &Shelf) -> Result<(), Halt> {
+        shelf.store.get(&shelf.key, &work.clip, self.manner.max_clip).await?;
+        let disk = |error| Halt::Disk { path: work.clip.clone(), error };
+        let judged = File::open(&work.clip).and_then(|file| is_whole_clip(&file)).map_err(disk)?;
+        if let Err(refused) = judged {
+            tokio::fs::remove_file(&work.clip).await.map_err(disk)?;
+            return Err(CallError::lasting(format!("{} in the store: {}", shelf.key, refused.message)).into());
+        }
+        Ok(())
     }
 
     async fn patiently(&self, url: &str, clip: &Path) -> Result<(), Halt> {
@@ -127,7 +167,9 @@ fn keep(file: tempfile::NamedTempFile, to: &Path, judge: Judge) -> io::Result<Re
     }
     file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
     file.as_file().sync_all()?;
+    cut::here("before_name");
     file.persist_noclobber(to)?;
+    cut::here("after_name");
     File::open(to.parent().unwrap_or(Path::new(".")))?.sync_all().map(Ok)
 }
 

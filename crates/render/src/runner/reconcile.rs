@@ -10,18 +10,10 @@ use super::{Halt, Runner, Work};
 use crate::ledger::Ledger;
 use crate::provider::{CallError, Candidate, Found, Provider, Sought};
 
-/// How often the provider's list is looked through in one run: it may come late.
-const MAX_LOOKS: u32 = 3;
-
 impl Runner<'_> {
     /// Looks for a request that may have been taken; answers the take where it can go on. None in the list is no
     /// proof that nothing was charged, so then a person has to settle it.
-    pub(super) async fn reconcile(&self, work: &Work, take: &Take, looks: &mut u32) -> Result<Option<Take>, Halt> {
-        if *looks >= MAX_LOOKS {
-            return Ok(None);
-        }
-        self.wait(u64::from(*looks) * self.manner.pace.most_ms).await?;
-        *looks += 1;
+    pub(super) async fn reconcile(&self, work: &Work, take: &Take) -> Result<Option<Take>, Halt> {
         self.notify(work, "looking for it", "in the provider's list of requests");
         match look(self.ledger, self.provider, &work.take, take).await {
             Ok(Found::NoList) => Ok(None),

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use seedpost_core::job::{Failure, Plan, PollPace};
 use seedpost_core::shot::TakeId;
+use serde::{Deserialize, Serialize};
 
+use crate::ledger::Room;
 use crate::provider::{Order, Upload};
 use crate::slots::Slots;
+use crate::store::Store;
 use crate::wake::Wakes;
 
 /// Where a reference comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Input {
     /// An address that the provider reads by itself.
     Url(String),
@@ -29,11 +32,24 @@ pub struct Work {
     pub clip: PathBuf,
     /// What may be sent for it; nothing where it was sent already.
     pub request: Option<Request>,
+    /// Where the clip is kept for others, before the ledger says that it is there.
+    pub shelf: Option<Shelf>,
+}
+
+/// A place in a store.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    /// The store.
+    pub store: Store,
+    /// The clip's key.
+    pub key: String,
 }
 
 /// What is asked for, and the files that go with it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
+    /// The plan that it belongs to, by its fingerprint.
+    pub fingerprint: String,
     /// What is asked for; its addresses are empty and filled from the inputs.
     pub order: Order,
     /// What is asked for where the first choice of settings is refused before it is charged.
@@ -53,7 +69,7 @@ pub struct Request {
 }
 
 /// How a take came out of a run.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// The clip is on disk.
     Done,
@@ -73,6 +89,24 @@ pub enum Outcome {
     Occupied(String),
     /// The ledger or the disk failed.
     Broken(String),
+}
+
+impl Outcome {
+    /// The outcome in one word, for counting.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::Failed(_) => "failed",
+            Outcome::Unknown(_) => "unknown",
+            Outcome::OverBudget(_) => "over_budget",
+            Outcome::Unreachable(_) => "unreachable",
+            Outcome::Lost(_) => "lost",
+            Outcome::Stopped => "stopped",
+            Outcome::Occupied(_) => "occupied",
+            Outcome::Broken(_) => "broken",
+        }
+    }
 }
 
 /// Something that happened, for whoever watches.
@@ -103,4 +137,40 @@ pub struct Manner {
     pub wakes: Option<Arc<Wakes>>,
     /// Room for jobs under the provider's key, shared by all runs on this machine.
     pub slots: Option<Slots>,
+    /// Room for jobs under the provider's key, shared by all programs of the ledger.
+    pub room: Option<Room>,
+}
+
+/// What one step of a take has come to.
+#[derive(Debug)]
+pub enum Stepped {
+    /// There is more to do, after so many milliseconds.
+    More(u64),
+    /// Nothing more is to be done for now.
+    Rest(Outcome),
+    /// Nothing could be done; a later try may do better.
+    Trouble(String),
+}
+
+/// What was tried for a take already, and how often.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Tries {
+    pub(super) deferrals: u32,
+    pub(super) polls: u32,
+    pub(super) downloads: u32,
+    pub(super) looks: u32,
+    #[serde(default)]
+    pub(super) rooms: u32,
+    /// How often nothing could be done.
+    pub(crate) troubles: u32,
+    /// Why nothing can be done at present.
+    #[serde(default)]
+    pub(crate) waits: Option<String>,
+    /// Whether the request was sent already.
+    pub(crate) was_sent: bool,
+    /// What is still to be waited for before the next step, in milliseconds; nothing before the first one.
+    pub(super) wait_ms: Option<u64>,
+    /// Lines of the job's log that were told.
+    #[serde(skip)]
+    pub(super) logs: Vec<String>,
 }
